@@ -1,12 +1,12 @@
 """Where trainings run: on devices here, in processes, or on several machines."""
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from kscale.data.stored import store_dataset
+from kscale.data.stored import private_folder, store_dataset
 from kscale.engine.strategies import strategy_for, worker_count
 from kscale.errors import SpecError
 from kscale.networks.views import VIEW_KINDS
@@ -111,12 +111,16 @@ def all_machines(request: SearchRequest, note: Note) -> AbstractContextManager[N
     return group(request.cluster, request.machines, request.class_weights, note)
 
 
-def share_data(plan: Plan, folder: Path) -> None:
-    """Lay the data in the run folder where other machines of a cluster open them."""
+@contextmanager
+def shared_data(plan: Plan, folder: Path) -> Iterator[None]:
+    """Inside, the data lie in the run folder where other machines of a cluster that
+    share each training open them."""
     if plan.request.machines == 1:
+        yield
         return
     from kscale.engine.engines import make_engine
 
-    data = (folder / "data").absolute()
-    store_dataset(plan.dataset, data)
-    make_engine(plan.request.strategy).share(data)
+    with private_folder(folder / "data") as data:
+        store_dataset(plan.dataset, data)
+        make_engine(plan.request.strategy).share(data)
+        yield

@@ -1,9 +1,9 @@
 """A search that is killed where it is told to be, again and again, in real processes.
 
-Run as a script with a JSON object of kills by folder and the numbers of trials and of
-finalist seeds. A kill is `[kind, count]`; the search is started once for each, and once
-more without a kill. TensorFlow is imported once and
-each search runs in a fork, which dies by SIGKILL.
+Run as a script with a JSON object of kills by folder, the numbers of trials and of
+finalist seeds, and how many processes train, none for this one. A kill is
+`[kind, count]`; the search is started once for each, and once more without a kill.
+TensorFlow is imported once and each search runs in a fork, which dies by SIGKILL.
 """
 
 import json
@@ -90,16 +90,18 @@ def start(folder: Path, kind: str, count: float) -> int:
     """Run the search in a fork; its exit status."""
     process = os.fork()
     if process == 0:
-        trials, finalist_seeds = int(sys.argv[2]), int(sys.argv[3])
+        trials, finalist_seeds, *workers = map(int, sys.argv[2:])
         tune(
             "digits",
             run=folder,
             listener=Killer(kind, count),
             trials=trials,
             finalist_seeds=finalist_seeds,
+            workers=workers[0] if workers else None,
             **SETTINGS,
         )
-        os._exit("ray" in sys.modules)  # which only `workers` and `cluster` need
+        is_needed = bool(workers)  # as only `workers` and `cluster` need Ray
+        os._exit(("ray" in sys.modules) != is_needed)
     return os.waitpid(process, 0)[1]
 
 

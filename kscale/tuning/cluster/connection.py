@@ -1,6 +1,9 @@
 """Ray, started for one command on this machine, or joined as a cluster."""
 
+import logging
 import os
+import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +20,13 @@ from kscale.tuning.cluster.environment import (
 from kscale.tuning.cluster.starting import ray_command
 from kscale.tuning.cluster.tokens import fresh_token, read_token
 
+logger = logging.getLogger(__name__)
+
+PLACING_SECONDS = 60.0
+"""Processes that Ray has not placed after so long are told of, or end the command."""
+
+_HEAD_SECONDS = 5.0  # between two looks for the head of the cluster, and for an answer
+_MOST_UNANSWERED = 3
 _OBJECT_BYTES = 2**27  # shared memory of a local Ray; data of a search go by path
 
 
@@ -44,12 +54,73 @@ class Connection:
 
     Args:
         address: `host:port` of the cluster's head.
+        node: Socket of the node of this machine.
         resources: What is given back at the end, Ray last of all.
     """
 
-    def __init__(self, address: str, resources: ExitStack) -> None:
+    def __init__(self, address: str, node: socket.socket, resources: ExitStack) -> None:
         self.address = address
+        self._node = node
         self._resources = resources
+        self._lost: ClusterError | None = None
+        self._looked = time.monotonic()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a look has found that Ray cannot be asked any more."""
+        return self._lost is not None
+
+    def check_alive(self, is_due: bool = False) -> bool:
+        """Look for the node of this machine and, now and then, for the head.
+
+        Without the node, Ray ends this process at the next call; without the head, Ray
+        lets the call wait, and ends this process after a minute without a word.
+
+        Args:
+            is_due: Whether to look for the head whenever the last look was.
+
+        Returns:
+            Whether the head was looked for.
+
+        Raises:
+            ClusterError: The node or the head is gone, now or at an earlier look.
+        """
+        is_due = is_due or time.monotonic() - self._looked >= _HEAD_SECONDS
+        if self._lost is None and not self._has_node():
+            self._lost = ClusterError(
+                "The Ray node of this machine is gone. The same command goes on; with "
+                "--cluster, start the node again first."
+            )
+        if self._lost is None and is_due and not self._has_head():
+            self._lost = ClusterError(
+                "The head of the Ray cluster is gone. Start the cluster again, and the "
+                "same command goes on."
+            )
+        if self._lost is not None:
+            raise self._lost
+        return is_due
+
+    def _has_node(self) -> bool:
+        try:
+            return bool(self._node.recv(1, socket.MSG_DONTWAIT))
+        except BlockingIOError:  # nothing is ever sent
+            return True
+        except ConnectionError:
+            return False
+
+    def _has_head(self) -> bool:
+        import ray
+
+        client: Any = import_module("ray._private.worker").global_worker
+        for _ in range(_MOST_UNANSWERED):
+            try:
+                client.gcs_client.internal_kv_get(b"kscale", None, _HEAD_SECONDS)
+            except ray.exceptions.RayError as error:
+                logger.debug("the head does not answer: %s", error)
+            else:
+                self._looked = time.monotonic()
+                return True
+        return False
 
     def nodes(self) -> tuple[Node, ...]:
         """The nodes that live now."""
@@ -95,25 +166,25 @@ def connect(
     check_extra("--cluster" if address else "--workers", "ray")
     with ExitStack() as resources:
         if address:
-            _join(address, resources)
+            node = _join(address, resources)
             note(_joined(address))
         else:
-            address = _start(workers, resources)
+            address, node = _start(workers, resources)
             note(_started(address))
-        return Connection(address, resources.pop_all())
+        return Connection(address, node, resources.pop_all())
 
 
-def _join(address: str, resources: ExitStack) -> None:
+def _join(address: str, resources: ExitStack) -> socket.socket:
     token = read_token()
     resources.enter_context(ray_environment(token, is_local=False))
     from kscale.tuning.cluster.probing import check_cluster, check_node_here
 
     check_cluster(address, token)
     check_node_here(address, token)
-    _init(resources, address)
+    return _init(resources, address)[1]
 
 
-def _start(workers: int | None, resources: ExitStack) -> str:
+def _start(workers: int | None, resources: ExitStack) -> tuple[str, socket.socket]:
     resources.enter_context(ray_environment(fresh_token(), is_local=True))
     private = resources.enter_context(private_folder())
     options = {
@@ -130,8 +201,9 @@ def _start(workers: int | None, resources: ExitStack) -> str:
     return _init(resources, address.read_text())
 
 
-def _init(resources: ExitStack, address: str) -> str:
-    """Let Ray connect this process; the address of the head."""
+def _init(resources: ExitStack, address: str) -> tuple[str, socket.socket]:
+    """Let Ray connect this process; the address of the head, and a socket of the node
+    of this machine."""
     import ray
 
     if ray.is_initialized():
@@ -147,8 +219,10 @@ def _init(resources: ExitStack, address: str) -> str:
     # Ray's words on lost processes stay off the terminal: kscale has its own.
     worker: Any = import_module("ray._private.worker")
     worker.print_to_stdstream = lambda *about, **more: None
+    node = resources.enter_context(socket.socket(socket.AF_UNIX))
+    node.connect(context.address_info["raylet_socket_name"])
     head: str = context.address_info["gcs_address"]
-    return head
+    return head, node
 
 
 def _forget_environment() -> None:

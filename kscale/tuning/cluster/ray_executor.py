@@ -9,35 +9,33 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
+from kscale.data.stored import private_folder
 from kscale.errors import ClusterError, SpecError, sentence_of
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.text import counted
-from kscale.tuning.cluster.connection import Connection, Node, connect
-from kscale.tuning.cluster.worker import Heard, Kit, Worker
+from kscale.tuning.cluster.connection import (
+    PLACING_SECONDS,
+    Connection,
+    connect,
+)
+from kscale.tuning.cluster.slots import Actor, shared, silent_among
+from kscale.tuning.cluster.worker import About, Kit, Worker
 from kscale.tuning.executor import LocalExecutor, Outcome
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import MOST_DEATHS, Assignment, Trainer
 
 logger = logging.getLogger(__name__)
-
-SILENT_SECONDS = 15.0
-"""An actor that does not answer for so long is dead or stopped."""
-
-START_SECONDS = 180.0
-"""The same while TensorFlow starts, which comes from a slow disk now and then."""
-
-PLACING_SECONDS = 60.0
-"""What is not placed after so long is told; nothing placed at all ends the search."""
 
 LAST_SECONDS = 10.0
 """Most time for the last checkpoints where the time of a search is over."""
@@ -46,20 +44,6 @@ _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
 _NODE_DIED = "its node has died"
 _MOST_FAILED_STARTS = 3
-_HEAD_SECONDS = 5.0  # between two looks for the head of the cluster, and for an answer
-_MOST_UNANSWERED = 3
-
-
-@dataclass(eq=False)
-class _Actor:
-    """A slot: the actor, what it was asked, and for how long there was no answer."""
-
-    handle: Any
-    asked: Any
-    silent: float = 0.0
-    host: str = ""
-    is_started: bool = False
-    assignment: Assignment | None = None
 
 
 class RayExecutor:
@@ -90,16 +74,18 @@ class RayExecutor:
         self._on_epoch = on_epoch
         self._note = note
         self._connection: Connection | None = None
-        self._actors: list[_Actor] = []
+        self._laid = ExitStack()  # the data
+        self._actors: list[Actor] = []
         self._waiting: deque[tuple[float, Assignment]] = deque()
-        self._failed_starts = 0
-        self._has_told = self._is_headless = False
-        self._looked = self._ticked = time.monotonic()
+        self._given_up = 0  # slots whose actors do not start
+        self._bad_hosts: set[str] = set()
+        self._has_told = False
+        self._ticked = time.monotonic()
 
     @property
     def slots(self) -> int:
         """Actors that are placed, or will be soon; one before Ray has started."""
-        placed = [each for each in self._actors if each.silent < PLACING_SECONDS]
+        placed = [a for a in self._actors if a.host or a.silent < PLACING_SECONDS]
         return max(len(placed), 1)
 
     @property
@@ -109,16 +95,18 @@ class RayExecutor:
 
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment, which begins as soon as an actor is free."""
+        begun = time.monotonic()
         if assignment.deaths >= MOST_DEATHS:
             self._refusing.submit(assignment)
             return
         if self._connection is None:
             self._start()
-        self._waiting.append((time.monotonic(), assignment))
+        self._waiting.append((begun, assignment))
         self._hand_out()
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Wait until a training ends, and pass on all epochs that end before.
+        """Wait until a training ends, or there are more slots, and pass on all epochs
+        that end before.
 
         Raises:
             ClusterError: The head of the cluster is gone, or no actor can be placed.
@@ -127,6 +115,7 @@ class RayExecutor:
         if refused := self._refusing.finished():
             return refused
         began = self._ticked = time.monotonic()
+        slots = self.slots
         while self._waiting or self._are_busy:
             left = 1.0
             if timeout is not None:
@@ -135,7 +124,9 @@ class RayExecutor:
                 break
             if outcomes := self._heard(left):
                 return [*outcomes, *self._others(outcomes)]
-            self._check_head()
+            if self.slots > slots:
+                break
+            slots = self.slots
         return ()
 
     @property
@@ -157,20 +148,22 @@ class RayExecutor:
     def close(self) -> None:
         """Kill the actors, and end or leave Ray; the last checkpoints stay."""
         self._waiting.clear()
-        if self._connection is None:
-            return
-        for actor in self._actors:
-            if not self._is_headless:
+        with self._laid:
+            if self._connection is None:
+                return
+            connection, self._connection = self._connection, None
+            for actor in self._actors if not connection.is_lost else ():
                 _kill(actor)
-        self._actors = []
-        connection, self._connection = self._connection, None
-        connection.close()
+            self._actors = []
+            connection.close()
 
     def _start(self) -> None:
         """Lay the data in the folder, start or join Ray, and ask for the actors."""
         request = self._plan.request
-        data = self._folder / "data"
-        kit = Kit(data, self._plan.setup.stored_in(data), self._plan.trainers_of())
+        data = self._laid.enter_context(private_folder(self._folder / "data"))
+        mark, opened = data / f"{uuid4()}.mark", self._plan.setup.stored_in(data)
+        mark.touch()
+        kit = Kit(mark, opened, self._plan.trainers_of())
         try:
             ray.cloudpickle.dumps(kit)
         except Exception as error:  # whatever pickling raises
@@ -186,7 +179,7 @@ class RayExecutor:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")
         self._actors = [self._made() for _ in range(count)]
 
-    def _made(self) -> _Actor:
+    def _made(self, failures: int = 0) -> Actor:
         actor: Any = ray.remote(Worker)
         made = actor.options(
             **self._resources,
@@ -195,8 +188,8 @@ class RayExecutor:
             max_concurrency=2,
             scheduling_strategy="SPREAD",
         )
-        handle = made.remote(self._kit, self._sharers)
-        return _Actor(handle, handle.about.remote())
+        handle = made.remote()
+        return Actor(handle, handle.about.remote(), failures)
 
     def _hand_out(self) -> None:
         for actor in self._actors:
@@ -205,7 +198,7 @@ class RayExecutor:
                 waited = time.monotonic() - since
                 actor.assignment = assignment
                 start = assignment.start and assignment.start.absolute()
-                actor.handle.begin.remote(
+                actor.order = actor.handle.begin.remote(
                     replace(
                         assignment,
                         start=start,
@@ -220,41 +213,45 @@ class RayExecutor:
         A pause of this process, as of a laptop that sleeps, makes nobody silent: each
         look counts for a second at most.
         """
-        by_asked = {actor.asked: actor for actor in self._actors}
-        ray.wait([*by_asked], timeout=seconds)
-        ready, _ = ray.wait([*by_asked], num_returns=len(by_asked), timeout=0)
+        if self._alive().check_alive():
+            self._grow()
+        due = [ref for a in self._actors for ref in (a.asked, a.order) if ref]
+        ray.wait(due, timeout=seconds)
+        ready = {*ray.wait(due, num_returns=len(due), timeout=0)[0]}
         now = time.monotonic()
         passed, self._ticked = min(now - self._ticked, 1.0), now
         outcomes = []
-        for asked in ready:
-            actor = by_asked.pop(asked)
-            actor.silent = 0.0
-            outcomes.append(self._answered(actor))
-        for actor in by_asked.values():
+        for actor in [*self._actors]:
             actor.silent += passed
-            limit = SILENT_SECONDS if actor.is_started else START_SECONDS
-            if actor.host and actor.silent > limit:
-                outcomes.append(self._lost(actor, f"no answer for {limit:.0f} s"))
+            if actor.order in ready and (why := _refusal(actor)):
+                outcomes.append(self._lost(actor, why))
+            elif actor.asked in ready:
+                outcomes.append(self._answered(actor))
+        for actor, are_together in silent_among(self._actors).items():
+            why = f"no answer for {actor.silent:.0f} s"
+            outcomes.append(self._lost(actor, why, are_together))
         self._check_placed()
         self._hand_out()
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _answered(self, actor: _Actor) -> Outcome | None:
+    def _answered(self, actor: Actor) -> Outcome | None:
         """Take what an actor answered, and ask again."""
         try:
             answer = ray.get(actor.asked)
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            return self._lost(actor, f"{error}", error)
+            is_of_node = isinstance(error, ActorUnavailableError)
+            return self._lost(actor, f"{error}", is_of_node or _NODE_DIED in f"{error}")
         seconds = max(_POLL_SECONDS, len(self._actors) / _POLLS_A_SECOND)
         actor.asked = actor.handle.poll.remote(seconds)
-        if not isinstance(answer, Heard):
+        if isinstance(answer, About):
             _check_version(answer.host, answer.version)
-            actor.host = answer.host
+            actor.host, actor.node, actor.silent = answer.host, answer.node, 0.0
+            actor.order = actor.handle.start.remote(self._kit, self._sharers)
             return None
-        if answer.is_started and not actor.is_started:
-            actor.is_started, self._failed_starts = True, 0
+        if answer.is_started:
+            actor.is_started, actor.silent = True, 0.0
         assignment = actor.assignment
         if assignment is None:
             return None
@@ -265,23 +262,27 @@ class RayExecutor:
         actor.assignment = None
         return Outcome(assignment, answer.training)
 
-    def _lost(
-        self, actor: _Actor, why: str, error: RayError | None = None
-    ) -> Outcome | None:
-        """Put another actor in the place of one that is dead or stopped."""
+    def _lost(self, actor: Actor, why: str, is_of_node: bool = False) -> Outcome | None:
+        """Put another actor in the place of one that is dead or stopped.
+
+        Args:
+            actor: Who is lost.
+            why: What is known of the loss.
+            is_of_node: Whether the machine is lost, so that no training is to blame.
+        """
         logger.debug("a process of %s is lost: %s", actor.host, why)
-        self._check_head(is_due=True)
+        connection = self._alive()
+        connection.check_alive(is_due=True)
         _kill(actor)
-        is_of_node = isinstance(error, ActorUnavailableError) or _NODE_DIED in why
-        if not (actor.is_started or is_of_node):
-            self._failed_starts += 1
-        if self._failed_starts >= _MOST_FAILED_STARTS:
-            raise ClusterError(
-                f"Processes that train die while they start: "
-                f"{sentence_of(why.splitlines()[-1])}. All machines need the same "
-                "kscale and Ray."
-            )
-        self._actors[self._actors.index(actor)] = self._made()
+        if actor.node and actor.node not in [node.id for node in connection.nodes()]:
+            is_of_node = True
+        failures = 0 if actor.is_started else actor.failures + (not is_of_node)
+        place = self._actors.index(actor)
+        if failures < _MOST_FAILED_STARTS:
+            self._actors[place] = self._made(failures)
+        else:
+            del self._actors[place]
+            self._give_up(actor.host or "a machine", why)
         if actor.assignment is None:
             return None
         self._note(
@@ -289,6 +290,20 @@ class RayExecutor:
             "on in another one."
         )
         return Outcome(actor.assignment, None, True, is_blamed=not is_of_node)
+
+    def _give_up(self, host: str, why: str) -> None:
+        """Go on without a slot whose actors do not start; raise without any other."""
+        self._given_up += 1
+        told = (
+            f"Processes on {host} end while they start: "
+            f"{sentence_of(why.splitlines()[-1])}. All machines need the same kscale "
+            "and Ray."
+        )
+        if not self._actors:
+            raise ClusterError(told)
+        if host not in self._bad_hosts:
+            self._bad_hosts.add(host)
+            self._note(f"{told} The other processes go on.")
 
     def _check_placed(self) -> None:
         """Tell once of actors without room; raise where there is none with room."""
@@ -306,44 +321,40 @@ class RayExecutor:
                 "go on."
             )
 
-    def _check_head(self, is_due: bool = False) -> None:
-        """Raise where the head does not answer: what Ray is asked then would wait, and
-        end this process after a minute without a word.
+    def _alive(self) -> Connection:
+        assert self._connection is not None, "nothing was submitted"
+        return self._connection
 
-        Args:
-            is_due: Whether to look whenever the last look was.
-        """
-        if not is_due and time.monotonic() - self._looked < _HEAD_SECONDS:
+    def _grow(self) -> None:
+        """Ask for actors on machines that have joined the cluster meanwhile."""
+        about = self._alive().nodes(), self._plan.request.workers
+        try:
+            count, resources, sharers = shared(*about)
+        except ClusterError:  # machines may come back
             return
-        for left in reversed(range(_MOST_UNANSWERED)):
-            try:
-                client: Any = ray._private.worker.global_worker
-                client.gcs_client.internal_kv_get(b"kscale", None, _HEAD_SECONDS)
-            except RayError as error:
-                logger.debug("the head does not answer: %s", error)
-                if not left:
-                    self._is_headless = True
-                    raise ClusterError(
-                        "The head of the Ray cluster is gone. Start the cluster again, "
-                        "and the same command goes on."
-                    ) from error
-            else:
-                self._looked = time.monotonic()
-                return
+        more = count - self._given_up - len(self._actors)
+        if more > 0:
+            self._resources, self._sharers = resources, sharers
+            self._actors += [self._made() for _ in range(more)]
 
 
-def shared(
-    nodes: Sequence[Node], workers: int | None
-) -> tuple[int, dict[str, int], dict[str, int]]:
-    """How many actors there are, what each takes, and how many share a node."""
-    name = "num_gpus" if any(node.gpus for node in nodes) else "num_cpus"
-    room = {node.id: node.gpus if name == "num_gpus" else node.cpus for node in nodes}
-    count = min(workers or sum(room.values()), sum(room.values()))
-    if not count:
-        raise ClusterError("The cluster has no cores and no GPUs to train on.")
-    spread = -(-count // sum(map(bool, room.values())))
-    sharers = {node: min(spread, most) for node, most in room.items() if most}
-    return count, {"num_cpus": 0, name: 1}, sharers
+def _refusal(actor: Actor) -> str:
+    """Why an actor could not read the last order; empty where the actor could, or is
+    gone, which the next answer tells."""
+    order, actor.order = actor.order, None
+    try:
+        ray.get(order)
+    except RayTaskError as error:
+        why = sentence_of(error.cause)
+        if not actor.is_started:
+            return why
+        raise ClusterError(
+            f"A process on {actor.host} cannot read what is to be trained: {why}. All "
+            "machines need the same kscale."
+        ) from error
+    except RayError as error:
+        logger.debug("an order to %s is lost: %s", actor.host, error)
+    return ""
 
 
 def _check_version(host: str, there: str) -> None:
@@ -355,6 +366,6 @@ def _check_version(host: str, there: str) -> None:
         )
 
 
-def _kill(actor: _Actor) -> None:
+def _kill(actor: Actor) -> None:
     with suppress(RayError, ValueError):
         ray.kill(actor.handle, no_restart=True)

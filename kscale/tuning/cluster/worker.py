@@ -1,6 +1,6 @@
 """The actor of a slot: a process that trains what it is handed, and tells what happens.
 
-Nothing here imports Ray: the class becomes an actor where the executor says so.
+The class becomes an actor of Ray where the executor says so.
 """
 
 import os
@@ -22,38 +22,41 @@ _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS
 
 @dataclass(frozen=True)
 class Kit:
-    """What makes the trainers of a search in another process.
+    """All that another process needs to make the trainers of a search.
 
     Args:
-        folder: Where the data is laid, on a path that all machines share.
+        mark: An empty file beside the data, of this start of the search alone: a
+            machine without the file sees another folder under the same path.
         opened: Opens what all trainings share, as `TrainingSetup.stored_in` gives it.
-        trainers: Makes of that what gives the trainer of a spec.
+        trainers: Makes, of what is opened, a function from a spec to a trainer.
     """
 
-    folder: Path
+    mark: Path
     opened: Callable[[], TrainingSetup]
     trainers: Callable[[TrainingSetup], Callable[[Spec], Trainer]]
 
 
 @dataclass(frozen=True)
 class About:
-    """Where an actor runs.
+    """The machine and the software of an actor.
 
     Args:
         host: Name of the machine.
-        version: Of kscale there.
+        node: Ray's name of the node.
+        version: Version of kscale on the machine.
     """
 
     host: str
+    node: str
     version: str
 
 
 @dataclass
 class Heard:
-    """What happened in an actor since it was asked last.
+    """News of an actor since the last answer.
 
     Args:
-        is_started: Whether the actor can train.
+        is_started: Whether TensorFlow and the data are there to train with.
         epochs: Epochs done and the score after each.
         is_done: Whether the training ended.
         training: What the training left behind; None where the time was over first.
@@ -67,25 +70,32 @@ class Heard:
 
 class Worker:
     """Trains in a thread, so that `poll` is answered meanwhile: whoever does not answer
-    is dead or stopped.
+    is dead or stopped."""
 
-    Args:
-        kit: What makes the trainers.
-        sharers: By the id of a Ray node, actors that share the cores there.
-    """
-
-    def __init__(self, kit: Kit, sharers: dict[str, int]) -> None:
+    def __init__(self) -> None:
         self._due: SimpleQueue[Assignment] = SimpleQueue()
         self._news = Heard()
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self._has_ended = threading.Event()
-        about = (kit, sharers)
-        threading.Thread(target=self._work, args=about, daemon=True).start()
 
     def about(self) -> About:
-        """Where this is."""
-        return About(socket.gethostname(), version("kscale"))
+        """The machine and the version of kscale, before anything of the search is
+        unpacked."""
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return About(socket.gethostname(), node, version("kscale"))
+
+    def start(self, kit: Kit, sharers: dict[str, int]) -> None:
+        """Start TensorFlow and open the data, in the thread that trains.
+
+        Args:
+            kit: What makes the trainers.
+            sharers: By the id of a Ray node, actors that share the cores there.
+        """
+        about = (kit, sharers)
+        threading.Thread(target=self._work, args=about, daemon=True).start()
 
     def begin(self, assignment: Assignment) -> None:
         """Train as soon as what was handed over before is done."""
@@ -139,17 +149,20 @@ def _threads(sharers: dict[str, int]) -> int:
     import ray
     from ray._private.utils import get_num_cpus
 
-    cores = min(len(os.sched_getaffinity(0)), int(get_num_cpus()))
+    allowed = getattr(os, "sched_getaffinity", None)  # macOS has none
+    here = len(allowed(0)) if allowed else os.cpu_count() or 1
+    cores = min(here, int(get_num_cpus()))
     node = ray.get_runtime_context().get_node_id()
     return max(cores // sharers.get(node, cores), 1)
 
 
 def _started(kit: Kit, sharers: dict[str, int]) -> Callable[[Spec], Trainer]:
     """Start TensorFlow and open the data; what gives the trainer of a spec."""
-    if not kit.folder.is_dir():
+    if not kit.mark.is_file():
         raise ClusterError(
-            f"{socket.gethostname()} does not see {kit.folder}: the run folder must be "
-            "on a disk that all machines of the cluster share; give another --run."
+            f"{socket.gethostname()} does not see {kit.mark.parent}: the run "
+            "folder must be on a disk that all machines of the cluster share; give "
+            "another --run."
         )
     # Before TensorFlow is imported, which reads them once.
     os.environ.update(dict.fromkeys(_THREADS, str(_threads(sharers))))

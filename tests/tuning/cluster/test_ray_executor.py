@@ -5,13 +5,14 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from socket import gethostname
+from socket import gethostname, socketpair
 from typing import Any, cast
 
 import psutil
 import pytest
-from tuning.cluster.poisonous import build
+from tuning.cluster.poisonous import Unreadable, build
 from tuning.made_data import digits, small_spec
 
 from kscale import Listener, Run, plan_search, tune
@@ -21,7 +22,9 @@ from kscale.runs.folder import read_records
 from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
-from kscale.tuning.cluster.connection import Node
+from kscale.tuning.cluster import slots
+from kscale.tuning.cluster.connection import Connection, Node
+from kscale.tuning.cluster.slots import Actor, shared, silent_among
 from kscale.tuning.cluster.worker import Kit, Worker
 from kscale.tuning.device_executor import make_executor
 
@@ -90,23 +93,64 @@ def test_two_processes_train_what_this_one_does(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_does_not_see_the_run_folder_is_named(tmp_path: Path) -> None:
-    folder, unused = tmp_path / "elsewhere", (cast(Any, None),) * 2
-    worker = Worker(Kit(folder, *unused), {})
-    with pytest.raises(ClusterError, match=f"{gethostname()} does not see {folder}: "):
+    """Another folder may lie there under the same path."""
+    mark, unused = tmp_path / "of-this-search.mark", (cast(Any, None),) * 2
+    worker = Worker()
+    worker.start(Kit(mark, *unused), {})
+    text = f"{gethostname()} does not see {tmp_path}: "
+    with pytest.raises(ClusterError, match=text):
         worker.poll(10.0)
 
 
 def test_a_process_takes_a_gpu_or_else_a_core_and_nodes_share_the_processes() -> None:
-    from kscale.tuning.cluster.ray_executor import shared
-
     gpus = [Node("a", "a", 16, 4, 0), Node("b", "b", 16, 0, 0)]
     assert shared(gpus, None) == (4, {"num_cpus": 0, "num_gpus": 1}, {"a": 4})
-    assert shared(gpus, 9)[0] == 4
+    assert shared(gpus, 9) == (9, {"num_cpus": 0, "num_gpus": 0.3333}, {"a": 9})
+    more = [*gpus, Node("c", "c", 16, 2, 0)]
+    assert shared(more, 8) == (8, {"num_cpus": 0, "num_gpus": 0.5}, {"a": 4, "c": 4})
+    assert shared(more, 6)[1] == {"num_cpus": 0, "num_gpus": 1}
     cores = [Node(name, name, 8, 0, 0) for name in "ab"]
     assert shared(cores, None) == (16, {"num_cpus": 1}, {"a": 8, "b": 8})
     assert shared(cores, 5) == (5, {"num_cpus": 1}, {"a": 3, "b": 3})
     with pytest.raises(ClusterError, match="no cores and no GPUs"):
         shared([Node("a", "a", 0, 0, 0)], None)
+
+
+def test_processes_that_are_silent_together_are_lost_with_their_machine() -> None:
+    def actor(node: str, silent: float, is_started: bool = True) -> Actor:
+        host = node.upper()
+        return Actor(None, None, 0, silent, host, node, is_started)
+
+    first, second, alone, well = (
+        actor("a", 15.1),
+        actor("a", 14.6),
+        actor("b", 15.1),
+        actor("b", 0.5),
+    )
+    assert silent_among([first, alone, second, well]) == {
+        first: True,
+        alone: False,
+        second: True,
+    }
+    only, starting, late = (
+        actor("c", 15.1),
+        actor("c", 100.0, False),
+        actor("", 200.0, False),
+    )
+    assert silent_among([only, starting, late]) == {only: False}
+    starting.silent = 180.1
+    assert silent_among([only, starting, late]) == {only: False, starting: False}
+
+
+def test_a_lost_node_of_this_machine_is_told_at_each_look() -> None:
+    node, other_end = socketpair()
+    with node, Connection("", node, ExitStack()) as connection:
+        assert not connection.check_alive() and not connection.is_lost
+        other_end.close()
+        for _ in range(2):
+            with pytest.raises(ClusterError, match="node of this machine is gone"):
+                connection.check_alive()
+        assert connection.is_lost
 
 
 @pytest.mark.parametrize(
@@ -124,6 +168,14 @@ def test_what_processes_cannot_do_is_refused(
     with pytest.raises(SpecError, match=text):
         tune(digits(), run=tmp_path / "run", **{**RANDOM, **options})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_that_cannot_go_on_leaves_no_data_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ClusterError):
+        tune(digits(), run=tmp_path / "run", cluster="127.0.0.1:1", **RANDOM)
+    assert (tmp_path / "run").exists() and not (tmp_path / "run" / "data").exists()
 
 
 class AtEpoch(Listener):
@@ -152,6 +204,7 @@ class AtEpoch(Listener):
 
 def check_goes_on(run: Run, listener: AtEpoch) -> None:
     """One result of all epochs, of two attempts, the second not from the beginning."""
+    assert listener.pids
     counts = Counter(t.key for t in trainings_in(run.folder))
     assert set(counts.values()) == {1}
     assert {t.status for t in trainings_in(run.folder)} == {"ok"}
@@ -172,9 +225,7 @@ def test_a_killed_process_is_replaced_and_its_training_goes_on(tmp_path: Path) -
 def test_a_stopped_process_is_noticed_killed_and_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kscale.tuning.cluster import ray_executor
-
-    monkeypatch.setattr(ray_executor, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(slots, "SILENT_SECONDS", 3.0)
     listener = AtEpoch(20, signal.SIGSTOP)
     run = tune(digits(), run=tmp_path / "run", listener=listener, **LONG)
     check_goes_on(run, listener)
@@ -194,6 +245,21 @@ def test_a_training_that_kills_its_processes_fails_and_the_search_goes_on(
         5: ("ok", ""),
         6: ("failed", "the process died twice while training it"),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("is_slow", "why"), [(False, "no spam here"), (True, "no answer for . s")]
+)
+def test_a_search_that_no_process_can_read_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_slow: bool, why: str
+) -> None:
+    monkeypatch.setattr(slots, "START_SECONDS", 4.0)
+    options = {**RANDOM, "hypermodel": Unreadable(is_slow), "max_params": 500}
+    del options["family"], options["settings"]
+    text = f"Processes on {gethostname()} end while they start: .*{why}"
+    with pytest.raises(ClusterError, match=text):
+        tune(digits(), run=tmp_path / "run", workers=1, **options)
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ class Cluster:
     def processes(self, title: str) -> list[psutil.Process]:
         """Processes of the cluster whose command line begins so, as `ray::Follower`."""
         mark = self.environment[_MARK]
-        return [p for p in _marked(mark) if " ".join(p.cmdline()).startswith(title)]
+        return [p for p in marked(mark) if " ".join(p.cmdline()).startswith(title)]
 
     def alive(self) -> int:
         """How many nodes the head believes to be alive."""
@@ -147,7 +147,7 @@ def _free_port() -> int:
     return port
 
 
-def _marked(folder: str) -> list[psutil.Process]:
+def marked(folder: str) -> list[psutil.Process]:
     """Other processes of a cluster."""
     found = []
     for process in psutil.process_iter():
@@ -160,7 +160,7 @@ def _marked(folder: str) -> list[psutil.Process]:
 def _end_all(folder: str) -> None:
     """Kill all processes of a cluster, also those that are stopped or orphans."""
     end = time.monotonic() + _SECONDS
-    while found := _marked(folder):
+    while found := marked(folder):
         for process in found:
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGKILL)

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.lib import format as npy
 
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
+from kscale.data.example_rows import TEXT, ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import scalings_from_json
-from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.runs.folder import write_atomically

@@ -106,6 +106,7 @@ def test_a_process_takes_a_gpu_or_else_a_core_and_nodes_share_the_processes() ->
     gpus = [Node("a", "a", 16, 4, 0), Node("b", "b", 16, 0, 0)]
     assert shared(gpus, None) == (4, {"num_cpus": 0, "num_gpus": 1}, {"a": 4})
     assert shared(gpus, 9) == (9, {"num_cpus": 0, "num_gpus": 0.3333}, {"a": 9})
+    assert shared(gpus, 10**6)[:2] == (16, {"num_cpus": 0, "num_gpus": 0.25})
     more = [*gpus, Node("c", "c", 16, 2, 0)]
     assert shared(more, 8) == (8, {"num_cpus": 0, "num_gpus": 0.5}, {"a": 4, "c": 4})
     assert shared(more, 6)[1] == {"num_cpus": 0, "num_gpus": 1}

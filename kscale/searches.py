@@ -25,16 +25,11 @@ from kscale.text import counted
 from kscale.tuning.auto_families import families_for
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
+from kscale.tuning.options import OF_ONE_NETWORK, OPTIONS, single_request, with_options
 from kscale.tuning.places import all_machines, placed, shared_data
 from kscale.tuning.plan import Plan, family_plan, in_time
 from kscale.tuning.references import ReferenceSource
-from kscale.tuning.request import (
-    OF_ONE_NETWORK,
-    OPTIONS,
-    SearchRequest,
-    single_request,
-    with_options,
-)
+from kscale.tuning.request import SearchRequest
 from kscale.tuning.time_policy import TimePolicy
 
 if TYPE_CHECKING:

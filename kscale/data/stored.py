@@ -12,12 +12,11 @@ import numpy as np
 from numpy.lib import format as npy
 
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
+from kscale.data.example_rows import TEXT, ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import scalings_from_json
-from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.runs.folder import write_atomically
@@ -32,7 +31,7 @@ Place = dict[str, Any]
 
 
 @contextmanager
-def private_folder(folder: Path) -> Iterator[Path]:
+def data_folder(folder: Path) -> Iterator[Path]:
     """A folder for data that other processes of the user open, with a path that suits
     all of them. Nobody else may read it, and it is deleted at the end, however that
     comes; only after a SIGKILL it stays, until the next use ends.

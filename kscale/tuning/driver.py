@@ -23,12 +23,12 @@ from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_
 from kscale.text import counted
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
-from kscale.tuning.device_executor import make_executor
 from kscale.tuning.effort_texts import flat_search, spent_effort
 from kscale.tuning.executor import Executor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.ledger import JobOracle
 from kscale.tuning.listeners import Listener
+from kscale.tuning.places import make_executor
 from kscale.tuning.plan import Plan
 from kscale.tuning.references import ReferenceContext
 from kscale.tuning.time_policy import TimePolicy
@@ -128,8 +128,8 @@ class Driver:
             self._search()
             self.executor.close()  # what answers needs the devices
             beliefs = self.searcher.beliefs(self.trainings)
-            said = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
-            self.writer.describe({"notes": self._notes(), **said})
+            known = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
+            self.writer.describe({"notes": self._notes(), **known})
             self._raise_if_all_failed()
             Answering(
                 self.plan,

@@ -142,8 +142,8 @@ def _about(settings: NodeSettings, head: str) -> str:
     first, last = settings.port, settings.port + PORTS - 1
     first += 1 if settings.address else 0
     listens = (
-        f"Ports {first} to {last} of this machine listen on all interfaces and ask for "
-        f"the token. {_privacy()} Ctrl-C ends the node."
+        f"Ports {first} to {last} of this machine listen on all interfaces: let only "
+        f"machines of the cluster reach them. {_privacy()} Ctrl-C ends the node."
     )
     if settings.address:
         return f"This machine is a node of the cluster at {head}.\n{listens}"

@@ -1,6 +1,5 @@
 """What answers at an address, asked before Ray itself waits and prints."""
 
-import re
 import socket
 import time
 
@@ -8,6 +7,7 @@ import grpc
 
 from kscale.errors import ClusterError, sentence_of
 from kscale.tuning.cluster.environment import uses_tls
+from kscale.tuning.request import ADDRESS
 
 _SECONDS = 10.0  # to wait for a head or a node that is starting
 _LOOK_SECONDS = 1.0  # between two looks whether Ray's command still runs
@@ -30,7 +30,7 @@ def check_cluster(address: str, token: str) -> None:
         ClusterError: Nobody answers, or a cluster that is open to everybody, or one
             with another token or another Ray.
     """
-    if not re.fullmatch(r"[^/\s]+:\d{1,5}", address):
+    if not ADDRESS.fullmatch(address):
         raise ClusterError(
             f"The address of a cluster is HOST:PORT, as 10.0.0.5:6379, not {address!r}."
         )

@@ -19,7 +19,7 @@ from uuid import uuid4
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
-from kscale.data.stored import private_folder
+from kscale.data.stored import data_folder
 from kscale.errors import ClusterError, SpecError, sentence_of
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
@@ -160,7 +160,7 @@ class RayExecutor:
     def _start(self) -> None:
         """Lay the data in the folder, start or join Ray, and ask for the actors."""
         request = self._plan.request
-        data = self._laid.enter_context(private_folder(self._folder / "data"))
+        data = self._laid.enter_context(data_folder(self._folder / "data"))
         mark, opened = data / f"{uuid4()}.mark", self._plan.setup.stored_in(data)
         mark.touch()
         kit = Kit(mark, opened, self._plan.trainers_of())

@@ -15,7 +15,7 @@ from kscale import train
 from kscale.errors import SpecError
 from kscale.runs.folder import RecordedRun
 from kscale.runs.records import Training
-from kscale.tuning.request import single_request
+from kscale.tuning.options import single_request
 
 SECONDS = 240.0
 SHAPE = ("--depth", "1", "--width", "8", "--set", "norm=batch")

@@ -26,7 +26,7 @@ from kscale.tuning.cluster import slots
 from kscale.tuning.cluster.connection import Connection, Node
 from kscale.tuning.cluster.slots import Actor, shared, silent_among
 from kscale.tuning.cluster.worker import Kit, Worker
-from kscale.tuning.device_executor import make_executor
+from kscale.tuning.places import make_executor
 
 pytest.importorskip("ray")
 

@@ -17,7 +17,8 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import shorten
@@ -111,6 +112,15 @@ def cause_of(error: BaseException) -> str:
 def unwritable(path: str | Path, error: BaseException) -> str:
     """The sentence for a file or folder that cannot be written."""
     return f"{path} cannot be written: {cause_of(error)}."
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Inside, a file that cannot be written or deleted is a `ResultsError`."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(unwritable(path, error)) from error
 
 
 _MARKS = re.compile(

@@ -15,7 +15,7 @@ from kscale.errors import (
     ResultsError,
     SpecError,
     unknown_name,
-    unwritable,
+    writing,
 )
 from kscale.networks.families import FAMILIES
 from kscale.reports.compression_tables import CompressionTable
@@ -172,15 +172,13 @@ class Run(RecordedRun):
             raise ResultsError(
                 f"A report is written as {', '.join(_SUFFIXES)}, not {path.name!r}."
             )
-        try:
+        with writing(path):
             if path.suffix.lower() == ".html":
                 page = report_html(report, code=self._code())
                 write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 plot_report(report, path)
-        except OSError as error:
-            raise ResultsError(unwritable(path, error)) from error
         return path
 
     def write_logs(self) -> Path:
@@ -193,10 +191,7 @@ class Run(RecordedRun):
         """
         from kscale.reports.board_logs import LogWriter
 
-        try:
-            return LogWriter(self).folder
-        except OSError as error:
-            raise ResultsError(unwritable(self.folder, error)) from error
+        return LogWriter(self).folder
 
     def serve_board(self, port: int = 0) -> str:
         """Start TensorBoard on this run, for as long as this process lives.

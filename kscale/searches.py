@@ -25,16 +25,11 @@ from kscale.text import counted
 from kscale.tuning.auto_families import families_for
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
-from kscale.tuning.places import all_machines, placed, share_data
+from kscale.tuning.options import OF_ONE_NETWORK, OPTIONS, single_request, with_options
+from kscale.tuning.places import all_machines, placed, shared_data
 from kscale.tuning.plan import Plan, family_plan, in_time
 from kscale.tuning.references import ReferenceSource
-from kscale.tuning.request import (
-    OF_ONE_NETWORK,
-    OPTIONS,
-    SearchRequest,
-    single_request,
-    with_options,
-)
+from kscale.tuning.request import SearchRequest
 from kscale.tuning.time_policy import TimePolicy
 
 if TYPE_CHECKING:
@@ -243,10 +238,12 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     plan.searcher()  # which may refuse what there is to search
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
-    with RecordsWriter(folder, plan.description()) as writer:
+    with (
+        RecordsWriter(folder, plan.description()) as writer,
+        shared_data(plan, folder),
+    ):
         writer.add_session(plan.session(), plan.about)
         plan.candidates.keep(folder)
-        share_data(plan, folder)
         try:
             plan, gate = _narrowed(plan, folder, writer, listener, policy)
         except BudgetError:

@@ -15,14 +15,16 @@ cd "$SLURM_SUBMIT_DIR" # which all machines must see under this path
 RAY_AUTH_TOKEN=$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
 export RAY_AUTH_TOKEN
 
-# Jobs that share a machine have ports of their own: 1,000 each, from 20000 to 31999.
+# Jobs that share a machine mostly have ports of their own: 1,000 each, from 20000 to
+# 31999. Where numbers of jobs differ by a multiple of 12, the later one ends and says so.
 KSCALE_PORT=$((20000 + SLURM_JOB_ID % 12 * 1000))
 KSCALE_HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export KSCALE_PORT KSCALE_HEAD
 
-# A node on each machine; the first is the one that runs this script.
+# A node on each machine; the first is the one that runs this script, and the others end
+# with it.
 # shellcheck disable=SC2016 # the variables are those of each machine
-srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 bash -c '
+srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --kill-on-bad-exit=1 bash -c '
   if [ "$SLURM_NODEID" -eq 0 ]; then
     exec kscale node --port "$KSCALE_PORT" --workers "$SLURM_CPUS_PER_TASK"
   fi

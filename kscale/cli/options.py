@@ -213,7 +213,7 @@ def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> "Data
     chosen = {name: asked.pop(name) for name in LOADING}
     # Keras reads them, and would say a lot while it starts.
     if source in KERAS_DATASETS:
-        start_tensorflow(quiet)
+        start_tensorflow(quiet, asked.get("machines", 1) == 1)
     return load_dataset(source, **chosen)
 
 

@@ -66,14 +66,17 @@ class WarningLines(logging.Handler):
         click.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
 
 
-def start_tensorflow(quiet: bool) -> None:
-    """Start TensorFlow, which takes seconds; say so unless all shall be quiet."""
+def start_tensorflow(quiet: bool, finds_devices: bool = True) -> None:
+    """Start TensorFlow, which takes seconds; say so unless all shall be quiet.
+
+    Args:
+        finds_devices: Whether the devices are those of this process alone.
+    """
     if not quiet:
         click.echo("Starting TensorFlow.", err=True)
     from kscale.engine.tensorflow.starting import start
 
-    asked = click.get_current_context().params
-    start(finds_devices=asked.get("machines", 1) == 1)
+    start(finds_devices)
 
 
 @contextmanager

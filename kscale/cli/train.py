@@ -12,7 +12,7 @@ from kscale.cli.tune import (
     training_options,
     weights_option,
 )
-from kscale.tuning.request import single_request
+from kscale.tuning.options import single_request
 
 
 @click.command()

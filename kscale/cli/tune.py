@@ -23,8 +23,9 @@ from kscale.search import SEARCHERS
 from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
+from kscale.tuning.options import OPTIONS, TEXTS
 from kscale.tuning.plan import Plan
-from kscale.tuning.request import BITS, LEAST, OPTIONS, TEXTS, SearchRequest
+from kscale.tuning.request import BITS, LEAST, SearchRequest
 
 _FAMILY_OR_AUTO = options.Parsed(
     "family", lambda name: name if name == AUTO else options.FAMILY.parse(name)
@@ -142,11 +143,11 @@ def planned(request: SearchRequest, quiet: bool, start: bool = True) -> Plan:
     A search of families is planned, or refused, before TensorFlow takes its seconds.
     """
     if request.hypermodel is not None:
-        start_tensorflow(quiet)
+        start_tensorflow(quiet, request.machines == 1)
     with user_code():
         plan = plan_search(request)
     if request.hypermodel is None and start:
-        start_tensorflow(quiet)
+        start_tensorflow(quiet, request.machines == 1)
     began = click.get_current_context().find_root().obj
     return replace(plan, seconds=time.monotonic() - began)
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import FileRows, MadeRows, chunks_of, lazy_rows
+from kscale.data.example_rows import TEXT, FileRows, MadeRows, chunks_of, lazy_rows
 from kscale.data.examples import Reader
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.preprocessing.text_tokens import TextFit
-from kscale.data.raw import TEXT, RawArray, RawData, to_float32
+from kscale.data.raw import RawArray, RawData, to_float32
 from kscale.data.readers.table_files import TableColumn, TextReader
 from kscale.data.sources.arrays import ArrayReader, range_of
 from kscale.errors import DataError

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from kscale.errors import DataError, cause_of
 
+TEXT = np.dtypes.StringDType()
+"""Type of rows of texts."""
+
 CHUNK_BYTES = 2**24
 """Most bytes that a pass over rows holds at once, but one row at least."""
 

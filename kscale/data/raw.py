@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import TEXT, Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit, LabelFit
@@ -15,7 +15,6 @@ from kscale.errors import DataError
 from kscale.task.tasks import Target
 from kscale.units import format_count
 
-TEXT = np.dtypes.StringDType()
 UNNAMED = ""
 """Key of an input or target that the user gave no name."""
 

@@ -1,7 +1,9 @@
 """A data set laid in a folder, from which another process can open it."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,11 @@ import numpy as np
 from numpy.lib import format as npy
 
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
+from kscale.data.example_rows import TEXT, ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import scalings_from_json
-from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.runs.folder import write_atomically
@@ -27,6 +28,24 @@ _PLAIN = ("name", "fingerprint", "warnings", "notes", "cut", "cut_by")
 
 Place = dict[str, Any]
 """Where rows lie: the `file`, and its `form`; or what they are `computed` from."""
+
+
+@contextmanager
+def data_folder(folder: Path) -> Iterator[Path]:
+    """A folder for data that other processes of the user open, with a path that suits
+    all of them. Nobody else may read it, and it is deleted at the end, however that
+    comes; only after a SIGKILL it stays, until the next use ends.
+    """
+    folder = folder.absolute()
+    try:
+        try:
+            folder.mkdir(0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        except OSError as error:
+            raise DataError(_not_stored(folder, error)) from error
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def store_dataset(dataset: Dataset, folder: Path) -> None:
@@ -61,9 +80,11 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
             write_atomically(folder / name, _bytes_of(rows))
         write_atomically(path, text.encode())
     except OSError as error:
-        raise DataError(
-            f"The data cannot be stored in {folder}: {error.strerror or error}."
-        ) from error
+        raise DataError(_not_stored(folder, error)) from error
+
+
+def _not_stored(folder: Path, error: OSError) -> str:
+    return f"The data cannot be stored in {folder}: {error.strerror or error}."
 
 
 def open_dataset(folder: Path) -> Dataset:

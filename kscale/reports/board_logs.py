@@ -14,6 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from kscale.errors import writing
 from kscale.reports.hparams import (
     end_summary,
     experiment_summary,
@@ -62,8 +63,9 @@ class LogWriter:
         present = dict(run.description.get("baseline") or {})
         top = self._path("", f"experiment{_plain(str(present.get('digest', '')))}")
         if not top.exists():
-            for old in self.folder.glob("*.experiment*"):
-                old.unlink()
+            with writing(self.folder):
+                for old in self.folder.glob("*.experiment*"):
+                    old.unlink()
             summary = experiment_summary(run, self._now)
             _write_once(top, [Event(wall_time=self._now, summary=summary)])
         for result in run.results:
@@ -169,14 +171,15 @@ def _write_once(path: Path, events: Iterable[Event]) -> None:
     """
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            records = RecordWriter(file)
-            first = Event(wall_time=0.0, file_version="brain.Event:2")
-            for event in chain([first], events):
-                records.write(event.SerializeToString())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                records = RecordWriter(file)
+                first = Event(wall_time=0.0, file_version="brain.Event:2")
+                for event in chain([first], events):
+                    records.write(event.SerializeToString())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)

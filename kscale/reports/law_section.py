@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kscale.errors import ResultsError, unwritable
+from kscale.errors import ResultsError, writing
 from kscale.reports.drawings import draw
 from kscale.reports.fitted import Fitted
 from kscale.reports.forecast import (
@@ -63,11 +63,9 @@ def write_plot(fitted: Fitted, path: Path) -> None:
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise ResultsError(f"A law is drawn as .png or .svg, not as {path.name!r}.")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(law_plot(fitted), path)
-    except OSError as error:
-        raise ResultsError(unwritable(path, error)) from error
 
 
 def law_plot(fitted: Fitted) -> PlotData:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from kscale.errors import ResultsError, cause_of, unknown_name, unwritable
+from kscale.errors import ResultsError, cause_of, unknown_name, unwritable, writing
 from kscale.networks.budget import Budget
 from kscale.runs.entries import (
     Entry,
@@ -199,10 +199,8 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
 
     def _write(self, data: Mapping[str, Any]) -> None:
         content = json.dumps(data, indent=2).encode() + b"\n"
-        try:
+        with writing(self.folder):
             write_atomically(self.folder / RUN_FILE, content)
-        except OSError as error:
-            raise ResultsError(unwritable(self.folder, error)) from error
 
     def add_session(self, session: Mapping[str, Any], about: Any = ()) -> None:
         """Append to run.json what this session was asked; `about` replaces items."""

@@ -68,6 +68,10 @@ def have_time_after(
     out: Sequence[Job], due: Sequence[Job], allowance: Allowance, keys: set[str]
 ) -> bool:
     """Whether jobs that are due have time when those that are out have ended, should
-    these have begun just now; if nothing is due, too."""
-    seconds = max(map(allowance.cost, out), default=0.0)
-    return not due or seconds + elapsed(due, allowance, keys) <= allowance.seconds
+    these have begun just now; if nothing is due, too.
+
+    Args:
+        keys: Of trainings that are done.
+    """
+    seconds = elapsed(out, allowance, keys) + elapsed(due, allowance, keys)
+    return not due or seconds <= allowance.seconds

@@ -126,8 +126,8 @@ class Allowance:
         share: Part of the time left that one job of a search should take at most.
         alone: Seconds of a job in a process that trained nothing before: later ones of
             a network may be quicker.
-        devices: Trainings that take no time from each other. Those of an effort count
-            one by one, whatever trains them.
+        devices: Trainings that take no time from each other; a fraction where an
+            effort pays for some of the time of the last device.
     """
 
     seconds: float = math.inf
@@ -135,7 +135,7 @@ class Allowance:
     most: float = math.inf
     share: float = 1.0
     alone: Callable[[Job], float] = lambda job: 0.0
-    devices: int = 1
+    devices: float = 1
 
     @property
     def is_limited(self) -> bool:

@@ -36,16 +36,19 @@ class Effort:
         pending: Sequence[Job],
         allowance: Allowance,
     ) -> Allowance:
-        """What the effort leaves of an allowance."""
+        """What the effort leaves of an allowance, whose devices train side by side:
+        as many of them as together take the seconds of the effort in that time."""
         seconds = self.seconds(winner, allowance)
         left = seconds - _spent(history, pending, allowance)
-        is_short = allowance.seconds < left
+        devices = 1.0
+        if left > allowance.seconds:
+            devices = min(left / max(allowance.seconds, 1e-9), allowance.devices)
         return replace(
             allowance,
             seconds=min(allowance.seconds, left),
-            most=min(allowance.most, _MOST_OF_FINALISTS * seconds),
-            share=allowance.share if is_short else 1.0,
-            devices=allowance.devices if is_short else 1,
+            most=min(allowance.most, _MOST_OF_FINALISTS * seconds / devices),
+            share=allowance.share if allowance.seconds * devices < left else 1.0,
+            devices=devices,
         )
 
 

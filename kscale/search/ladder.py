@@ -12,6 +12,7 @@ from kscale.errors import BudgetError
 from kscale.networks.families.base import Spec
 from kscale.runs.law.law import TRUSTED
 from kscale.runs.records import Stage, Training
+from kscale.search.affording import elapsed
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -178,7 +179,7 @@ class _View:
     """A history as a ladder looks at it, to choose the next job.
 
     Attributes:
-        seconds: Time of the whole search.
+        seconds: Time of the whole search, of all devices together.
         search, subsets: Jobs on all examples, and on fewer.
         tried: What became of each candidate that was trained on all examples.
     """
@@ -192,7 +193,8 @@ class _View:
     ) -> None:
         self.searcher = searcher
         self.allowance = allowance
-        self.seconds = allowance.seconds + sum(t.seconds for t in history)
+        spent = sum(training.seconds for training in history)
+        self.seconds = allowance.seconds * allowance.devices + spent
         about = (history, pending, searcher.place)
         self.search = StageJobs("search", *about)
         self.subsets = StageJobs("subset", *about)
@@ -248,9 +250,9 @@ class _View:
         """Rungs up to the largest of the ladder that is affordable, of about seven
         sizes and those between."""
         rungs = self.searcher.rungs
-        most = _MOST_OF_TIME * self.seconds
+        most = _MOST_OF_TIME * self.seconds / self.allowance.devices
         tops = range(len(rungs) - 1, 0, -2)
-        costs = {top: self._seconds(rungs[top][0]) for top in tops if rungs[top]}
+        costs = {top: self._elapsed([rungs[top][0]]) for top in tops if rungs[top]}
         top = next((top for top, cost in costs.items() if cost <= most), 0)
         return rungs[max(top - 2 * (SIZES - 1), 0) : top + 1]
 
@@ -265,12 +267,13 @@ class _View:
         a size only while there is time for one of each that is larger."""
         trials = self.searcher.settings.trials
         first = [rung for rung in self.ladder if not self.tried.keys() & {*rung}]
-        reserved = sum(self._seconds(rung[0]) for rung in first)
+        reserved = [rung[0] for rung in first]
         for at, rung in enumerate(self.ladder):
             cost = self._seconds(rung[0])
             most = min(_OF_TRIES * self.seconds / (cost or 1e-9), _OF_TRIALS * trials)
             tries = min(_TRIES[at], max(most, 2)) if at < len(_TRIES) else 1
-            is_affordable = cost + reserved <= self.allowance.seconds
+            seconds = self._elapsed([rung[0], *reserved])
+            is_affordable = seconds <= self.allowance.seconds
             is_affordable &= self.trials + len(first) < trials
             number = sum(place in self.tried for place in rung)
             if not number or (number < tries and is_affordable):
@@ -383,3 +386,6 @@ class _View:
 
     def _seconds(self, place: int) -> float:
         return self.allowance.cost(self._job(place))
+
+    def _elapsed(self, places: Sequence[int]) -> float:
+        return elapsed([*map(self._job, places)], self.allowance, set())

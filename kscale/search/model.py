@@ -151,7 +151,9 @@ class ScoreModel:
         """Processes that pending rows are known to as well: their variances.
 
         A row whose score came is in them already, so a proposal mostly adds one row,
-        however many are out.
+        however many are out. The last bits of the variances depend on the order in
+        which the rows came, so of two candidates that are equal but for those, a search
+        that was stopped may propose the other one.
         """
         wanted = Counter(rows)
         had = Counter(self._with_pending[0].rows if self._with_pending else ())

@@ -129,7 +129,7 @@ class StagedSearcher:
         finals = self.finals(history, pending, allowance)
         due = [job for job in finals if not is_known(job, keys)]
         others = [job for job in pending if job.stage != "finalist"]
-        if others and have_time_after(others, due, allowance, keys):
+        if others and have_time_after(others, due, allowance, keys_of(history)):
             return WAIT
         if due:
             is_affordable = elapsed(due[:1], allowance, keys) <= allowance.seconds
@@ -279,7 +279,7 @@ class StagedSearcher:
         if self.effort is not None:
             retrained = {t.spec for t in history if t.stage == "finalist"}
             number = max(2 - len(retrained), 0)
-            due = max(due, number * within.cost(self._winner(history)))
+            due = max(due, elapsed([self._winner(history)] * number, within, set()))
         return max(due, another)
 
     def _likely_finals(
@@ -307,7 +307,7 @@ class StagedSearcher:
         if proved and self._is_cut(history, within):
             proved.sort(key=lambda e: (e.seeds, -self.objective.gain(e.score, 0.0)))
             jobs += (self._another(entry, history) for entry in proved)
-        fits = [job for job in jobs if within.cost(job) <= within.seconds]
+        fits = [job for job in jobs if elapsed([job], within, set()) <= within.seconds]
         return next(iter(self._numbered(fits[:1], history)), None)
 
     def _is_cut(self, history: Sequence[Training], within: Allowance) -> bool:

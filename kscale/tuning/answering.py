@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from kscale.errors import TrialError
+from kscale.errors import TrialError, writing
 from kscale.networks.budget import stored_bytes
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
@@ -90,10 +90,11 @@ class Answering:
         trainer = self.trainer_of(training.spec)
         if entry.bits == 32:
             self._test(training)
-            note = trainer.ship(training, weights, path)
+            with writing(path):
+                note = trainer.ship(training, weights, path)
         else:
             self._score_rounded(training, entry.bits, "test")
-            with self._rounded(training, entry.bits) as stored:
+            with self._rounded(training, entry.bits) as stored, writing(path):
                 note = trainer.ship(training, stored, path)
         if note:
             self.note(note)
@@ -150,7 +151,8 @@ class Answering:
         blueprint = find_family(spec.family).blueprint(spec, self.plan.dataset.task)
         with TemporaryDirectory() as folder:
             stored = Path(folder, weights.name)
-            round_checkpoint(weights, stored, blueprint, bits)
+            with writing(stored):
+                round_checkpoint(weights, stored, blueprint, bits)
             yield stored
 
     def _tests(self) -> list[Evaluation]:

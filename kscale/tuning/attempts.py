@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from kscale.engine.progress import epochs_in, progress_in
+from kscale.errors import writing
 from kscale.runs.folder import write_atomically
 from kscale.runs.records import Training
 from kscale.search.contract import Job
@@ -49,10 +50,12 @@ class Attempts:
 
     def end(self) -> None:
         """The attempt ended without killing the process."""
-        self.path.unlink(missing_ok=True)
+        with writing(self.path):
+            self.path.unlink(missing_ok=True)
 
     def _write(self, content: dict[str, int]) -> None:
-        write_atomically(self.path, json.dumps(content).encode())
+        with writing(self.path):
+            write_atomically(self.path, json.dumps(content).encode())
 
     def _read(self) -> dict[str, int]:
         names = ("epochs", "deaths", "is_begun", "number")
@@ -120,10 +123,11 @@ class MemberWeights:
         self.attempts.end()
         if training is None:
             return
-        if training.status == "ok":
-            os.replace(assignment.target, self.path)
-        for path in self._written():
-            path.unlink(missing_ok=True)
+        with writing(self.path):
+            if training.status == "ok":
+                os.replace(assignment.target, self.path)
+            for path in self._written():
+                path.unlink(missing_ok=True)
 
     def train(
         self,

@@ -1,50 +1,18 @@
-"""Which executor a search has; that of several devices: a thread and a trainer each."""
+"""The executor of several devices: a thread and a trainer each."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
-from kscale.tuning.executor import Executor, LocalExecutor, Outcome
-from kscale.tuning.listeners import Listener
-from kscale.tuning.plan import Plan
+from kscale.tuning.executor import LocalExecutor, Outcome
 from kscale.tuning.trainer import Assignment, TimeUp, Trainer
 
 TrainerOf = Callable[[Spec], Trainer]
 EpochHeard = Callable[[Job, int, int, float], None]
-
-
-def make_executor(
-    plan: Plan, trainer_of: TrainerOf, folder: Path, listener: Listener
-) -> Executor:
-    """What runs the trainings of a plan: in processes, on each device here, or one
-    after the other.
-
-    Args:
-        plan: The search.
-        trainer_of: Gives the trainer of a spec, on the first device.
-        folder: Folder of the run.
-        listener: Hears of epochs and notes.
-    """
-    on_epoch = listener.epoch_done
-    if plan.request.has_workers:
-        from kscale.tuning.cluster.ray_executor import RayExecutor
-
-        return RayExecutor(plan, trainer_of, folder, on_epoch, listener.note)
-    if plan.request.strategy != "each":
-        return LocalExecutor(trainer_of, on_epoch)
-    from kscale.engine.engines import device_names
-
-    trainers = [trainer_of]
-    for name in device_names()[1:]:
-        there = replace(plan.request, strategy=name)
-        trainers.append(replace(plan, request=there).trainers())
-    return DeviceExecutor(trainers, on_epoch)
 
 
 class DeviceExecutor:

@@ -1,19 +1,17 @@
 """The driver: one start of a search, from free slots to recorded trainings."""
 
 import math
-import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kscale.errors import (
     BudgetError,
-    ResultsError,
     TrialError,
     WorkerLostError,
-    unwritable,
+    writing,
 )
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
@@ -25,12 +23,12 @@ from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_
 from kscale.text import counted
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
-from kscale.tuning.device_executor import make_executor
 from kscale.tuning.effort_texts import flat_search, spent_effort
 from kscale.tuning.executor import Executor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.ledger import JobOracle
 from kscale.tuning.listeners import Listener
+from kscale.tuning.places import make_executor
 from kscale.tuning.plan import Plan
 from kscale.tuning.references import ReferenceContext
 from kscale.tuning.time_policy import TimePolicy
@@ -101,6 +99,7 @@ class Driver:
         for training in self.trainings:
             self.costs.see(training)
         self.costs.restart()
+        self._models = folder / "models"
         self._open: dict[str, _OpenJob] = {}  # by trial
         self._announced = self._is_time_over = False
 
@@ -129,12 +128,12 @@ class Driver:
             self._search()
             self.executor.close()  # what answers needs the devices
             beliefs = self.searcher.beliefs(self.trainings)
-            said = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
-            self.writer.describe({"notes": self._notes(), **said})
+            known = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
+            self.writer.describe({"notes": self._notes(), **known})
             self._raise_if_all_failed()
             Answering(
                 self.plan,
-                self.folder / "models",
+                self._models,
                 self.trainer_of,
                 self.recorded,
                 self._append,
@@ -142,13 +141,9 @@ class Driver:
                 self.policy.is_over,
             ).run()
             self.write_page(self.folder, self.recorded)
-            shutil.rmtree(self.folder / "data", ignore_errors=True)
         except WorkerLostError:
             self._open.clear()  # as if the process died, so that deaths are counted
             raise
-        except OSError as error:
-            path = error.filename or self.folder
-            raise ResultsError(unwritable(path, error)) from error
         finally:
             self.executor.close()
             for item in self._open.values() if self.executor.trains_here else ():
@@ -186,7 +181,7 @@ class Driver:
         context = ReferenceContext(
             self.plan.setup,
             self.recorded,
-            self.folder / "models",
+            self._models,
             self.plan.request.seed,
             self.policy.seconds_left,
             self.listener.epoch_done,
@@ -224,7 +219,7 @@ class Driver:
             waiting = next((i for i in self._open.values() if i.waiting), None)
             if waiting is not None:
                 member = waiting.waiting.popleft()
-                weights = MemberWeights(self.folder / "models", waiting.job, member)
+                weights = MemberWeights(self._models, waiting.job, member)
                 waiting.running[member] = weights
                 seconds, is_here = self.policy.seconds_left(), self.executor.trains_here
                 self.executor.submit(weights.begin(seconds, is_here))
@@ -337,20 +332,16 @@ class Driver:
         needed |= self.searcher.needed(self.trainings, self.pending)
         for job in self.pending:
             needed |= {job.parent_key(member) or "" for member in range(len(job.seeds))}
-        for training in self.trainings:
-            is_tried = training.stage in ("search", "subset")
-            if is_tried and training.key not in needed:
-                weights = self.folder / "models" / f"{training.key}.npz"
-                weights.unlink(missing_ok=True)
+        tried = (t for t in self.trainings if t.stage in ("search", "subset"))
+        _delete(self._models / f"{t.key}.npz" for t in tried if t.key not in needed)
 
     def _drop_late(self) -> None:
         """Delete what given-up attempts wrote after another one had ended, and what
         they did not write to its end."""
         known = {training.key for training in self.trainings}
-        models = self.folder / "models"
-        late = [p for p in models.glob("*.*.npz") if p.name.split(".")[0] in known]
-        for path in [*late, *models.glob(".*.npz.*.partial")]:
-            path.unlink(missing_ok=True)
+        written = self._models.glob("*.*.npz")
+        _delete(path for path in written if path.name.split(".")[0] in known)
+        _delete(self._models.glob(".*.npz.*.partial"))
 
     def _raise_if_all_slow(self) -> None:
         """Where no spec was admitted one by one, this is known at the end only, and
@@ -382,3 +373,9 @@ class Driver:
             most = max(set(reasons), key=reasons.count)
             all_of = f"All {len(tried)} trainings" if len(tried) > 1 else "The training"
             raise TrialError(f"{all_of} failed, mostly so: {most}.")
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with writing(path):
+            path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras_tuner
 
+from kscale.errors import writing
 from kscale.runs.records import Training
 from kscale.search.contract import DONE, WAIT, Job, Signal
 from kscale.task.objectives import Objective
@@ -46,7 +47,8 @@ class JobOracle(keras_tuner.Oracle):
         self.jobs: dict[str, Job] = {}
         self._propose = propose
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        with writing(folder):
+            folder.mkdir(parents=True)
         self._set_project_dir(str(folder.parent), folder.name)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -71,8 +73,9 @@ class JobOracle(keras_tuner.Oracle):
     def _write(self, name: str, state: Any) -> None:
         """Write a file as KerasTuner does, whose errors would be TensorFlow's."""
         path = Path(self._project_dir, name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(state))
+        with writing(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(state))
 
     def begin(self, slot: str) -> str | Signal:
         """Create the next trial for a free slot: its identifier, `WAIT` or `DONE`."""

@@ -1,16 +1,19 @@
 """Where trainings run: on devices here, in processes, or on several machines."""
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from kscale.data.stored import store_dataset
+from kscale.data.stored import data_folder, store_dataset
 from kscale.engine.strategies import strategy_for, worker_count
 from kscale.errors import SpecError
 from kscale.networks.views import VIEW_KINDS
 from kscale.ship.extras import check_extra
+from kscale.tuning.device_executor import DeviceExecutor, TrainerOf
+from kscale.tuning.executor import Executor, LocalExecutor
+from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import Plan
 from kscale.tuning.request import SearchRequest
 
@@ -102,6 +105,34 @@ def _on_devices(plan: Plan, note: Note) -> Plan:
     return replace(plan, request=replace(request, strategy=found))
 
 
+def make_executor(
+    plan: Plan, trainer_of: TrainerOf, folder: Path, listener: Listener
+) -> Executor:
+    """What runs the trainings of a plan: in processes, on each device here, or one
+    after the other.
+
+    Args:
+        plan: The search.
+        trainer_of: Gives the trainer of a spec, on the first device.
+        folder: Folder of the run.
+        listener: Hears of epochs and notes.
+    """
+    on_epoch = listener.epoch_done
+    if plan.request.has_workers:
+        from kscale.tuning.cluster.ray_executor import RayExecutor
+
+        return RayExecutor(plan, trainer_of, folder, on_epoch, listener.note)
+    if plan.request.strategy != "each":
+        return LocalExecutor(trainer_of, on_epoch)
+    from kscale.engine.engines import device_names
+
+    trainers = [trainer_of]
+    for name in device_names()[1:]:
+        there = replace(plan.request, strategy=name)
+        trainers.append(replace(plan, request=there).trainers())
+    return DeviceExecutor(trainers, on_epoch)
+
+
 def all_machines(request: SearchRequest, note: Note) -> AbstractContextManager[None]:
     """Inside, all machines of a cluster that share each training have met."""
     if request.cluster is None or request.machines == 1:
@@ -111,12 +142,16 @@ def all_machines(request: SearchRequest, note: Note) -> AbstractContextManager[N
     return group(request.cluster, request.machines, request.class_weights, note)
 
 
-def share_data(plan: Plan, folder: Path) -> None:
-    """Lay the data in the run folder where other machines of a cluster open them."""
+@contextmanager
+def shared_data(plan: Plan, folder: Path) -> Iterator[None]:
+    """Inside, the data lie in the run folder where other machines of a cluster that
+    share each training open them."""
     if plan.request.machines == 1:
+        yield
         return
     from kscale.engine.engines import make_engine
 
-    data = (folder / "data").absolute()
-    store_dataset(plan.dataset, data)
-    make_engine(plan.request.strategy).share(data)
+    with data_folder(folder / "data") as data:
+        store_dataset(plan.dataset, data)
+        make_engine(plan.request.strategy).share(data)
+        yield

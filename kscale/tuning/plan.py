@@ -41,9 +41,10 @@ from kscale.tuning.auto_families import (
 from kscale.tuning.candidates import Candidates
 from kscale.tuning.costs import CostModel
 from kscale.tuning.family_candidates import FamilyCandidates, family_timer
+from kscale.tuning.options import OPTIONS
 from kscale.tuning.past_runs import this_machine
 from kscale.tuning.references import Majority, ReferenceSource
-from kscale.tuning.request import OPTIONS, SearchRequest
+from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 from kscale.units import format_count
 

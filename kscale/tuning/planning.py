@@ -136,7 +136,8 @@ def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
     if request.time_limit is not None and tried < request.most_trials:
         limit = format_seconds(request.time_limit)
         yield f"The time limit of {limit} is enough for {counted(tried, 'trial')}."
-    if request.strategy == "each" or request.has_workers or this_machine()["gpus"] > 1:
+    is_shared = request.has_workers or request.machines > 1
+    if request.strategy == "each" or is_shared or this_machine()["gpus"] > 1:
         yield "Times are of one device; a search that uses several takes less."
     if request.max_latency_ms is not None:
         yield "Latencies are not measured here: some of what fits may be too slow."

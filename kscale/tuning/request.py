@@ -1,30 +1,22 @@
-"""SearchRequest: what a user asks of a search, each option described once."""
+"""SearchRequest: what a user asks of a search, each option checked."""
 
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import wraps
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from textwrap import TextWrapper
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from kscale.data.loading import load_dataset
 from kscale.engine.base import PRECISIONS
 from kscale.engine.strategies import check_strategy
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.boards import limits_with
 from kscale.networks.budget import STORED, Budget
-from kscale.networks.families import find_family, find_knob
 from kscale.networks.parametrization import PARAMETRIZATIONS
 from kscale.search import SEARCHERS
 from kscale.search.effort import EFFORTS
 from kscale.search.pool import ALWAYS_SEARCHED
-from kscale.text import argument_texts
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 LEAST = {
     "trials": 1,
@@ -44,18 +36,11 @@ LEAST = {
 BITS = {"auto": tuple(STORED), **{str(bits): (bits,) for bits in STORED}}
 """Bits of a weight by what is asked for."""
 
-_ADDRESS = re.compile(r"\S+:\d+")
+ADDRESS = re.compile(r"[^/\s]+:\d{1,5}")
+"""The `host:port` of a cluster."""
 
 MOST_TRIALS = 10_000
 """Specs to try at most where effort or time ends a search."""
-
-OF_ONE_NETWORK = (
-    *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("precision", "parametrization", "strategy", "workers", "cluster"),
-    "machines",
-    *("baseline", "retrain_baseline", "run"),
-)
-"""The options that training a single network has, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +244,7 @@ class SearchRequest:
             )
 
     def _check_machines(self) -> None:
-        if self.cluster is not None and not _ADDRESS.fullmatch(str(self.cluster)):
+        if self.cluster is not None and not ADDRESS.fullmatch(str(self.cluster)):
             raise SpecError(
                 "`cluster` must be host:port, as of 10.0.0.5:6379, but got "
                 f"{self.cluster!r}."
@@ -327,7 +312,7 @@ class SearchRequest:
 
     def budget(self, memory_batch: int = 32) -> Budget:
         """The limits; memory is that of training steps of so many examples."""
-        names = [item.name for item in fields(Budget) if item.name in OPTIONS]
+        names = [item.name for item in fields(Budget) if hasattr(self, item.name)]
         limits = {name: getattr(self, name) for name in names}
         limits["bits"] = BITS[str(self.bits)]
         return Budget(**limits_with(limits, self.board), memory_batch=memory_batch)
@@ -346,15 +331,8 @@ class SearchRequest:
             )
 
 
-OPTIONS: Mapping[str, Field[Any]] = {item.name: item for item in fields(SearchRequest)}
-"""The options of a search by name."""
-
-TEXTS = argument_texts(SearchRequest)
-"""What each option is for."""
-
-
 def _check_number(name: str, value: Any, least: float) -> None:
-    if value is None and OPTIONS[name].default is None:
+    if value is None and getattr(SearchRequest, name) is None:
         return
     is_whole = isinstance(least, int)
     kind: Any = (int, np.integer) if is_whole else (int, float)
@@ -369,69 +347,3 @@ def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:
     """Knobs to vary, each once and in one order, without those that always are."""
     named = {names} if isinstance(names, str) else set(names)
     return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))
-
-
-def single_request(
-    family: str,
-    knobs: Mapping[str, Any] | None = None,
-    data: Any = "digits",
-    **options: Any,
-) -> SearchRequest:
-    """A search whose space is one network, and whose budget is the size of that one;
-    the arguments are those of `kscale.train`."""
-    chosen = find_family(family)
-    dataset = load_dataset(data)
-    given = dict(knobs or {})
-    rate = given.pop("learning_rate", chosen.learning_rate.default)
-    for name in given:
-        find_knob(chosen, name)
-    spec = chosen.spec(**given)
-    return SearchRequest(
-        dataset,
-        max_params=max(chosen.size(spec, dataset.task).params, 1),
-        family=(family,),
-        settings={**dict(spec.knobs), "learning_rate": rate},
-        trials=1,
-        finalist_seeds=0,
-        **options,
-    )
-
-
-def with_options(names: Sequence[str]) -> Callable[[Function], Function]:
-    """A decorator that says what the `**options` of a function are.
-
-    They stand in its signature, and in its docstring in place of `{options}`; an option
-    that is none of them is refused with the nearest name. Parameters of the function
-    that have the name of an option stay as they are.
-    """
-
-    def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
-        named = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
-        allowed = dict.fromkeys([*(p.name for p in named), *names])
-        others = [
-            inspect.Parameter(
-                item.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default={} if item.default is MISSING else item.default,
-                annotation=item.type,
-            )
-            for item in map(OPTIONS.__getitem__, [*allowed][len(named) :])
-        ]
-
-        @wraps(function)
-        def checked(*arguments: Any, **options: Any) -> Any:
-            for name in options.keys() - allowed.keys():
-                text = unknown_name("option", name, allowed)
-                raise TypeError(f"{function.__name__}(): {text}")
-            return function(*arguments, **options)
-
-        parameters = sorted([*others, *named], key=lambda each: each.kind)
-        checked.__dict__["__signature__"] = signature.replace(parameters=parameters)
-        wrapper = TextWrapper(88, 8 * " ", 12 * " ")
-        texts = (wrapper.fill(f"{name}: {TEXTS[name]}") for name in names)
-        described = "\n".join(texts).strip()
-        checked.__doc__ = (function.__doc__ or "").replace("{options}", described)
-        return checked  # type: ignore[return-value]
-
-    return decorate

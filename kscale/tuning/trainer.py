@@ -26,7 +26,7 @@ from kscale.errors import (
     TrialError,
     WorkerLostError,
     reason_of,
-    unwritable,
+    writing,
 )
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
@@ -374,10 +374,8 @@ class RunningTraining:
     def _save(self, write: Write) -> None:
         self.progress.seconds = self.seconds
         path = self.assignment.target
-        try:
+        with writing(path):
             write(path, self.progress)
-        except OSError as error:
-            raise ResultsError(unwritable(path, error)) from error
         self._saved = time.monotonic()
 
     def finished(

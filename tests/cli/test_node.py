@@ -27,8 +27,15 @@ def refused(*arguments: str) -> str:
     return line
 
 
-def test_a_node_for_this_machine_alone_is_no_node(home: Path) -> None:
-    assert "kscale tune --workers" in refused("--host", "127.0.0.1")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", ""])
+def test_a_node_that_no_other_machine_reaches_is_no_node(home: Path, host: str) -> None:
+    assert f"reach, not {host!r}. For this machine" in refused("--host", host)
+    assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "::1", "a b"])
+def test_the_host_of_a_node_is_an_address_of_its_machine(home: Path, host: str) -> None:
+    assert f"{host!r} is no IPv4 address of this machine" in refused("--host", host)
     assert not list(home.iterdir())
 
 

@@ -303,6 +303,47 @@ def check_a_time_limit_is_kept(name: str) -> None:
             assert any(job.epochs_to == EPOCHS for job in jobs)
 
 
+def run_on_devices(
+    searcher: Searcher,
+    limit: float,
+    devices: int,
+    cost: Callable[[Job], float],
+    score: Score,
+) -> tuple[float, list[Job]]:
+    """When the last job ends, where each device trains one at a time, and all jobs."""
+    now, jobs = 0.0, list[Job]()
+    history: list[Training] = []
+    ends: dict[Job, float] = {}  # of jobs that are out
+    while True:
+        allowance = Allowance(limit - now, cost, devices=devices)
+        asked = history, (*ends,), allowance
+        job = searcher.propose(*asked) if len(ends) < devices else WAIT
+        if isinstance(job, Job):
+            jobs.append(job)
+            ends[job] = now + cost(job)
+        elif ends:
+            ended = min(ends, key=ends.__getitem__)
+            now = ends.pop(ended)
+            new = made_trainings(ended, score(ended))
+            history += [replace(t, seconds=cost(ended) / len(new)) for t in new]
+        else:
+            return now, jobs
+
+
+def check_a_time_limit_is_that_of_each_device(name: str) -> None:
+    """Four devices end in time, and none of them is idle for most of the time."""
+
+    def cost(job: Job) -> float:
+        return float(job.epochs_to - job.epochs_from)
+
+    for limit in (5.0, 30.0):
+        searcher = made_searcher(name, made_pool())
+        end, jobs = run_on_devices(searcher, limit, 4, cost, log_size)
+        assert end <= limit
+    assert sum(map(cost, jobs)) >= limit * 4 / 2
+    assert any(job.epochs_to == EPOCHS for job in jobs)
+
+
 def check_waiting_ends(name: str) -> None:
     """`WAIT` is only proposed while a job is out."""
     searcher = made_searcher(name, made_pool(), trials=12)
@@ -324,6 +365,7 @@ CHECKS_OF_ALL = [
     check_what_the_outlook_knows_comes,
     check_more_trials_go_on,
     check_a_time_limit_is_kept,
+    check_a_time_limit_is_that_of_each_device,
     check_waiting_ends,
 ]
 

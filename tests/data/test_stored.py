@@ -16,7 +16,7 @@ from data.made_tables import sentences, table
 from kscale.data.dataset import Dataset
 from kscale.data.example_rows import FileRows, Rows
 from kscale.data.loading import load_dataset
-from kscale.data.stored import open_dataset, store_dataset
+from kscale.data.stored import data_folder, open_dataset, store_dataset
 from kscale.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -194,3 +194,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be stored in .*file/data"):
         store_dataset(load_dataset((REALS, Y)), tmp_path / "file" / "data")
+    with (
+        pytest.raises(DataError, match="cannot be stored in .*file/data"),
+        data_folder(tmp_path / "file" / "data"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_data_folder_is_for_its_owner_alone_and_goes_however_it_ends(
+    tmp_path: Path, existed: bool
+) -> None:
+    if existed:  # of a process that was killed
+        (tmp_path / "data").mkdir(0o755)
+    with pytest.raises(KeyboardInterrupt), data_folder(tmp_path / "data") as data:
+        store_dataset(load_dataset((REALS, Y)), data)
+        assert data.stat().st_mode & 0o777 == 0o700
+        raise KeyboardInterrupt
+    assert not data.exists() and tmp_path.exists()

@@ -12,6 +12,7 @@ from contracts.searcher import (
     Simulation,
     made_pool,
     made_settings,
+    run_on_devices,
 )
 
 from kscale.errors import BudgetError
@@ -83,6 +84,17 @@ def test_a_ladder_reaches_the_largest_that_is_affordable(
     assert sum(map(cost, jobs)) <= units * (1.0 + POOL.params.max() / 1000)
     pairs = {(job.spec, job.learning_rates) for job in jobs}
     assert len(jobs) - len(pairs) >= 2  # further seeds tell the noise
+
+
+def test_a_ladder_on_several_devices_has_more_trainings_but_none_longer() -> None:
+    limit = 2.0 * (1.0 + POOL.params.max() / 1000)
+    searcher = LadderSearcher(made_settings(POOL, 10_000))
+    (_, one), (end, four) = (
+        run_on_devices(searcher, limit, devices, cost, score) for devices in (1, 4)
+    )
+    assert end <= limit and sum(map(cost, four)) > 0.9 * 4 * limit
+    assert len(four) > 3 * len(one)
+    assert max(map(cost, one)) <= max(map(cost, four)) <= 0.35 * limit
 
 
 def test_few_trials_are_spread_over_the_sizes() -> None:

@@ -130,3 +130,6 @@ def test_rows_that_are_out_come_and_go_as_if_told_at_once() -> None:
         found, anew = grown.expect(rows), made_model(draws).expect(rows)
         assert np.array_equal(found.mean, anew.mean)
         assert np.allclose(found.deviation, anew.deviation, rtol=1e-6)
+        best = max(row.score for row in known if row.score is not None)
+        orders = [np.argsort(-each.improvement(best)) for each in (found, anew)]
+        assert np.array_equal(*orders)  # which decides what is proposed

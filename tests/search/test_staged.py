@@ -134,16 +134,18 @@ def test_finalists_wait_for_results_that_are_due() -> None:
     assert isinstance(final, Job) and final.stage == "finalist"
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("seconds, is_late", [(31.0, False), (29.0, True)])
 def test_finalists_wait_only_while_they_have_time_afterwards(
-    seconds: float, is_late: bool
+    seconds: float, is_late: bool, seeds: int
 ) -> None:
-    staged = made_staged(trials=3)
+    inner = RandomSearcher(made_settings(made_pool(), 3, seeds_per_spec=seeds))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS)
     jobs = Simulation(staged, log_size).run()
     searched = [job for job in jobs if job.stage == "search"]
-    ended = [job for job in jobs if job.stage == "baseline"] + searched[:-1]
+    ended = searched[:-1]
     history = [t for job in ended for t in made_trainings(job, log_size(job))]
-    # Ten seconds a training: one that is out, and two finalists of three seeds.
+    # Ten seconds a training: of a job that is out, and two finalists of three seeds.
     cost = lambda job: 10.0 * len(job.seeds)  # noqa: E731
     allowance = Allowance(seconds, cost, most=seconds / 2, devices=3)
     proposed = staged.propose(history, searched[-1:], allowance)

@@ -155,6 +155,15 @@ def test_ctrl_c_is_no_death_of_the_process(tmp_path: Path) -> None:
     assert {training.status for training in run.trainings} == {"ok"}
 
 
+def test_an_error_of_a_listener_is_not_one_of_the_folder(tmp_path: Path) -> None:
+    class Offline(Listener):
+        def result_recorded(self, result: Any) -> None:
+            raise ConnectionError("nobody answers")  # an OSError
+
+    with pytest.raises(ConnectionError, match="nobody answers"):
+        tune(digits(), run=tmp_path / "run", listener=Offline(), **HALVING)
+
+
 @pytest.mark.slow
 def test_processes_train_what_this_one_does(tmp_path: Path, halved: Run) -> None:
     plan = plan_search(digits(), **HALVING)

@@ -95,8 +95,10 @@ def test_without_measuring_or_past_runs_no_time_is_given(elsewhere: Path) -> Non
     assert found.flops == sum(stage.flops for stage in found.stages)
     assert json.loads(json.dumps(found.to_json()))["trainings"] == found.trainings
     assert "unknown" in str(found) and not found.notes
-    each = kscale.plan(digits(), measure=False, strategy="each", **asked)
-    assert "one device" in each.notes[0]
+    several: list[dict[str, Any]] = [{"strategy": "each"}, {"workers": 2}]
+    for how in [*several, {"cluster": "head:6379", "machines": 2}]:
+        notes = kscale.plan(digits(), measure=False, **asked, **how).notes
+        assert "one device" in notes[0]
 
 
 def test_past_runs_on_this_kind_of_machine_tell(elsewhere: Path, tiny_run: Run) -> None:

@@ -12,13 +12,8 @@ from kscale.cli.options import LOADING
 from kscale.errors import BudgetError, ResultsError, SpecError
 from kscale.networks.families import find_family
 from kscale.searches import search
-from kscale.tuning.request import (
-    MOST_TRIALS,
-    OF_ONE_NETWORK,
-    OPTIONS,
-    SearchRequest,
-    single_request,
-)
+from kscale.tuning.options import OF_ONE_NETWORK, OPTIONS, single_request
+from kscale.tuning.request import MOST_TRIALS, SearchRequest
 
 OF_THE_COMMAND_LINE = {*LOADING, "weights", "as_json", "quiet"}
 OF_PYTHON = {"checkpoint_seconds"}

@@ -18,10 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows, spaced
+from kscale.data.example_rows import TEXT, Rows, spaced
 from kscale.data.load_options import at_least
 from kscale.data.preprocessing.base import Fit, LabelFit, OfOneInput, RawInput
-from kscale.data.raw import TEXT
 from kscale.errors import DataError
 from kscale.networks.views import length_of
 from kscale.task.tasks import Input, Target

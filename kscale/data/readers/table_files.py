@@ -8,11 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import TEXT, Rows
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import OF_WORDS, Options
 from kscale.data.preprocessing.text_tokens import TextFit
-from kscale.data.raw import TEXT
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm
 from kscale.data.sources.tables.csv_file import (

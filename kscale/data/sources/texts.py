@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kscale.data.example_rows import TEXT
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
-from kscale.data.raw import TEXT, RawArray, RawData
+from kscale.data.raw import RawArray, RawData
 from kscale.data.readers.table_files import TextReader
 from kscale.data.sources.tables.csv_file import decoded, looks_like_table, opened
 from kscale.data.sources.tables.sequences import TextRows, language_data

@@ -24,7 +24,7 @@ from kscale.data.example_rows import Rows
 from kscale.data.stored import open_dataset
 from kscale.engine.base import Masks, Outputs
 from kscale.engine.progress import Progress
-from kscale.engine.strategies import worker_count
+from kscale.engine.strategies import leads_workers, worker_count
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import PlacedData
 from kscale.errors import SpecError, WorkerLostError, reason_of
@@ -93,10 +93,7 @@ class WorkerGroup:
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self.strategy = strategy
-        resolver = strategy.cluster_resolver
-        self.is_chief = resolver.task_type == "chief" or (
-            resolver.task_id == 0 and not resolver.cluster_spec().as_dict().get("chief")
-        )
+        self.is_chief = leads_workers()
         self._sum = tf.function(
             lambda parts: strategy.reduce(
                 tf.distribute.ReduceOp.SUM, strategy.run(tf.identity, (parts,)), None

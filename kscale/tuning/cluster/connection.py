@@ -27,6 +27,7 @@ PLACING_SECONDS = 60.0
 
 _HEAD_SECONDS = 5.0  # between two looks for the head of the cluster, and for an answer
 _MOST_UNANSWERED = 3
+_MOST_A_CORE = 4  # processes, each of which holds half a gigabyte and more
 _OBJECT_BYTES = 2**27  # shared memory of a local Ray; data of a search go by path
 
 
@@ -191,7 +192,7 @@ def _start(workers: int | None, resources: ExitStack) -> tuple[str, socket.socke
         "head": True,
         "port": 0,  # any that is free
         "include-dashboard": "false",
-        "num-cpus": workers,
+        "num-cpus": workers and min(workers, _MOST_A_CORE * (os.cpu_count() or 1)),
         "object-store-memory": _OBJECT_BYTES,
     }
     ray = resources.enter_context(ray_command(options, private))

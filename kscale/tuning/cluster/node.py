@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
+from ipaddress import ip_address
 
 from kscale.errors import ClusterError, MissingPackageError
 from kscale.ship.extras import check_extra
@@ -70,7 +71,7 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
     token = (read_token if settings.address else find_or_make_token)(settings.token)
     with ExitStack() as ending:
         ending.enter_context(ray_environment(token, is_local=False))
-        from kscale.tuning.cluster.probing import check_cluster, node_sockets
+        from kscale.tuning.cluster.probing import check_cluster, has_node
 
         if settings.address:
             check_cluster(settings.address, token)
@@ -78,9 +79,7 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
         private = ending.enter_context(private_folder())
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         ray = ending.enter_context(ray_command(_options(settings), private))
-        ray.wait_for(
-            lambda: any(path.startswith(private) for path in node_sockets(head, token))
-        )
+        ray.wait_for(lambda: has_node(head, token, private))
         note(_about(settings, head))
         ray.process.wait()
         lost = f"the cluster at {head} is gone, or " * bool(settings.address)
@@ -93,13 +92,24 @@ def _check(settings: NodeSettings) -> None:
         raise MissingPackageError("--dashboard needs more: pip install 'ray[default]'.")
     if settings.has_dashboard and settings.address:
         raise ClusterError("--dashboard belongs to the first node of a cluster.")
-    if settings.host in ("localhost", "127.0.0.1", "::1"):
-        raise ClusterError(
-            "--host must be an address that other machines reach, not "
-            f"{settings.host}. For this machine alone: kscale tune --workers N."
-        )
+    if settings.host is not None:
+        _check_host(settings.host)
     for step in (*([] if settings.address else [0]), *_SERVICES.values()):
         _check_free(settings.port + step, settings.port)
+
+
+def _check_host(host: str) -> None:
+    try:
+        found = socket.gethostbyname(host)
+        with socket.socket() as asked:
+            asked.bind((found, 0))
+    except (OSError, UnicodeError) as error:
+        raise ClusterError(f"{host!r} is no IPv4 address of this machine.") from error
+    if ip_address(found).is_loopback or ip_address(found).is_unspecified:
+        raise ClusterError(
+            "--host must be an address that other machines reach, not "
+            f"{host!r}. For this machine alone: kscale tune --workers N."
+        )
 
 
 def _check_free(port: int, first: int) -> None:
@@ -132,8 +142,8 @@ def _about(settings: NodeSettings, head: str) -> str:
     first, last = settings.port, settings.port + PORTS - 1
     first += 1 if settings.address else 0
     listens = (
-        f"Ports {first} to {last} of this machine listen on all interfaces and ask for "
-        f"the token. {_privacy()} Ctrl-C ends the node."
+        f"Ports {first} to {last} of this machine listen on all interfaces: let only "
+        f"machines of the cluster reach them. {_privacy()} Ctrl-C ends the node."
     )
     if settings.address:
         return f"This machine is a node of the cluster at {head}.\n{listens}"

@@ -1,6 +1,5 @@
 """What answers at an address, asked before Ray itself waits and prints."""
 
-import re
 import socket
 import time
 
@@ -8,12 +7,18 @@ import grpc
 
 from kscale.errors import ClusterError, sentence_of
 from kscale.tuning.cluster.environment import uses_tls
+from kscale.tuning.request import ADDRESS
 
 _SECONDS = 10.0  # to wait for a head or a node that is starting
+_LOOK_SECONDS = 1.0  # between two looks whether Ray's command still runs
 _OTHER_RAY = (
     "The cluster at {address} runs Ray {theirs}, and this machine Ray {ours}: "
     "install the same on all machines."
 )
+
+
+class _NoAnswerError(ClusterError):
+    """Nobody answers at an address, or nobody whom this machine understands."""
 
 
 def check_cluster(address: str, token: str) -> None:
@@ -25,7 +30,7 @@ def check_cluster(address: str, token: str) -> None:
         ClusterError: Nobody answers, or a cluster that is open to everybody, or one
             with another token or another Ray.
     """
-    if not re.fullmatch(r"[^/\s]+:\d{1,5}", address):
+    if not ADDRESS.fullmatch(address):
         raise ClusterError(
             f"The address of a cluster is HOST:PORT, as 10.0.0.5:6379, not {address!r}."
         )
@@ -43,18 +48,20 @@ def check_cluster(address: str, token: str) -> None:
     _check_version(address, answer)
 
 
-def _call(address: str, method: str, token: str | None) -> bytes | None:
+def _call(
+    address: str, method: str, token: str | None, seconds: float = _SECONDS
+) -> bytes | None:
     """The answer of a head to an empty question; None if a token is wrong."""
     metadata = [("authorization", f"Bearer {token}")] if token else None
     with _channel(address) as channel:
         try:
             answer: bytes = channel.unary_unary(
                 f"/ray.rpc.NodeInfoGcsService/{method}"
-            )(b"", timeout=_SECONDS, metadata=metadata, wait_for_ready=True)
+            )(b"", timeout=seconds, metadata=metadata, wait_for_ready=True)
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                 return None
-            raise ClusterError(
+            raise _NoAnswerError(
                 f"No Ray cluster answers at {address}. Start one with `kscale node`, "
                 "and see whether a firewall is between, or TLS on one side only."
             ) from error
@@ -87,11 +94,20 @@ def _check_version(address: str, answer: bytes) -> None:
         )
 
 
-def node_sockets(address: str, token: str) -> list[str]:
+def has_node(address: str, token: str, folder: str) -> bool:
+    """Whether a node whose files are in a folder takes part in a cluster by now."""
+    try:
+        paths = _node_sockets(address, token, _LOOK_SECONDS)
+    except _NoAnswerError:  # the head is still to come
+        return False
+    return any(path.startswith(folder) for path in paths)
+
+
+def _node_sockets(address: str, token: str, seconds: float = _SECONDS) -> list[str]:
     """The paths where the nodes of a cluster listen, each on its machine."""
     from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
 
-    answer = _call(address, "GetAllNodeInfo", token) or b""
+    answer = _call(address, "GetAllNodeInfo", token, seconds) or b""
     nodes = GetAllNodeInfoReply.FromString(answer).node_info_list
     return [node.raylet_socket_name for node in nodes]
 
@@ -103,7 +119,7 @@ def check_node_here(address: str, token: str) -> None:
         ClusterError: There is none, even after some seconds.
     """
     end = time.monotonic() + _SECONDS
-    while not any(map(_is_here, node_sockets(address, token))):
+    while not any(map(_is_here, _node_sockets(address, token))):
         if time.monotonic() > end:
             raise ClusterError(
                 f"No node of the cluster at {address} runs on this machine, and Ray "

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from uuid import uuid4
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
+from kscale.data.stored import data_folder
 from kscale.errors import ClusterError, SpecError, sentence_of
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
@@ -73,6 +74,7 @@ class RayExecutor:
         self._on_epoch = on_epoch
         self._note = note
         self._connection: Connection | None = None
+        self._laid = ExitStack()  # the data
         self._actors: list[Actor] = []
         self._waiting: deque[tuple[float, Assignment]] = deque()
         self._given_up = 0  # slots whose actors do not start
@@ -146,18 +148,19 @@ class RayExecutor:
     def close(self) -> None:
         """Kill the actors, and end or leave Ray; the last checkpoints stay."""
         self._waiting.clear()
-        if self._connection is None:
-            return
-        connection, self._connection = self._connection, None
-        for actor in self._actors if not connection.is_lost else ():
-            _kill(actor)
-        self._actors = []
-        connection.close()
+        with self._laid:
+            if self._connection is None:
+                return
+            connection, self._connection = self._connection, None
+            for actor in self._actors if not connection.is_lost else ():
+                _kill(actor)
+            self._actors = []
+            connection.close()
 
     def _start(self) -> None:
         """Lay the data in the folder, start or join Ray, and ask for the actors."""
         request = self._plan.request
-        data = self._folder / "data"
+        data = self._laid.enter_context(data_folder(self._folder / "data"))
         mark, opened = data / f"{uuid4()}.mark", self._plan.setup.stored_in(data)
         mark.touch()
         kit = Kit(mark, opened, self._plan.trainers_of())

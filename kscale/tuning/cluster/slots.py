@@ -50,16 +50,18 @@ def shared(
 ) -> tuple[int, dict[str, float], dict[str, int]]:
     """How many actors there are, what each takes, and how many share a node.
 
-    More actors than there are GPUs share the GPUs.
+    More actors than there are GPUs share the GPUs, at most one for each core.
     """
     name = "num_gpus" if any(node.gpus for node in nodes) else "num_cpus"
     room = {node.id: node.gpus if name == "num_gpus" else node.cpus for node in nodes}
     if not sum(room.values()):
         raise ClusterError("The cluster has no cores and no GPUs to train on.")
     part = 1.0
-    if name == "num_gpus" and (each := -(-(workers or 0) // sum(room.values()))) > 1:
+    if name == "num_gpus":
+        gpus, cpus = sum(room.values()), sum(n.cpus for n in nodes if n.gpus)
+        each = max(min(-(-(workers or 0) // gpus), cpus // gpus), 1)
         part = _GPU_PARTS // each / _GPU_PARTS
-        room = {node: each * gpus for node, gpus in room.items()}
+        room = {node: each * own for node, own in room.items()}
     count = min(workers or sum(room.values()), sum(room.values()))
     spread = -(-count // sum(map(bool, room.values())))
     sharers = {node: min(spread, most) for node, most in room.items() if most}

@@ -74,8 +74,8 @@ class RayCommand:
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").split("\n")
-        said = [line.rpartition(" -- ")[2].strip() for line in lines]
-        return sentence_of(next((line for line in said[::-1] if line), "no reason"))
+        words = [line.rpartition(" -- ")[2].strip() for line in lines]
+        return sentence_of(next((line for line in words[::-1] if line), "no reason"))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The token of a Ray cluster: where it lies, and who may read it."""
 
 import os
+import re
 from pathlib import Path
 from secrets import token_hex
 
@@ -20,10 +21,18 @@ def read_token(path: str | Path | None = None) -> str:
     Ray's order: RAY_AUTH_TOKEN, the file of RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token.
 
     Raises:
-        ClusterError: There is no token, or others may read the file of the token.
+        ClusterError: There is no token, others may read the file of the token, or the
+            network cannot carry the token.
     """
     token = "" if path else os.environ.get("RAY_AUTH_TOKEN", "").strip()
-    return token or _read(Path(path or _named_path()))
+    where = "RAY_AUTH_TOKEN" if token else str(path or _named_path())
+    token = token or _read(Path(where))
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ClusterError(
+            f"{where} holds no token, which is one word of ASCII characters. Copy the "
+            "token file of the cluster's first machine."
+        )
+    return token
 
 
 def _named_path() -> Path:
@@ -32,7 +41,7 @@ def _named_path() -> Path:
 
 def _read(path: Path) -> str:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", errors="replace") as file:
             mode = os.fstat(file.fileno()).st_mode
             token = file.read().strip()
     except FileNotFoundError as error:
@@ -40,7 +49,7 @@ def _read(path: Path) -> str:
             f"There is no token in {path}, and a cluster is joined with its token "
             "only. Copy that file from its first machine, or set RAY_AUTH_TOKEN."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ClusterError(f"{path} holds no token: {cause_of(error)}.") from error
     if os.name == "posix" and mode & _OTHERS:
         raise ClusterError(f"Others may read the token: chmod 600 {path}.")

@@ -176,7 +176,7 @@ def test_workers_that_are_asked_different_things_are_told(tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_the_first_worker_waits_for_those_that_do_not_listen(
+def test_workers_are_missing_where_nobody_listens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     missing, first = free_hosts()

@@ -38,8 +38,8 @@ def mode_of(path: Path) -> int:
 def test_tokens_are_looked_for_in_the_order_of_ray(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token_file(token_path(), "of the home\n")
-    assert read_token() == "of the home"
+    token_file(token_path(), "of-the-home\n")
+    assert read_token() == "of-the-home"
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token_file(home / "named", "named")))
     assert read_token() == "named"
     monkeypatch.setenv("RAY_AUTH_TOKEN", "told")
@@ -73,6 +73,19 @@ def test_an_empty_file_and_a_folder_hold_no_token(home: Path) -> None:
         read_token(token_file(home / "empty", " \n"))
     with pytest.raises(ClusterError, match="holds no token: Is a directory"):
         read_token(home)
+
+
+@pytest.mark.parametrize("token", ["two words", "two\nlines", "schlüssel", "\0"])
+def test_a_token_that_the_network_cannot_carry_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    path = token_file(home / "given", token)
+    with pytest.raises(ClusterError, match=f"{path} holds no token, .* one word"):
+        read_token(path)
+    if token != "\0":
+        monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+        with pytest.raises(ClusterError, match="^RAY_AUTH_TOKEN holds no token"):
+            find_or_make_token()
 
 
 def test_a_fresh_token_is_its_owners_alone_and_stays(home: Path) -> None:

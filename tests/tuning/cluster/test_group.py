@@ -21,7 +21,7 @@ from kscale.runs.folder import RecordedRun
 from kscale.runs.records import Training
 from kscale.tuning.cluster.connection import Node
 from kscale.tuning.cluster.group import _nodes, group
-from kscale.tuning.request import single_request
+from kscale.tuning.options import single_request
 
 SECONDS = 240.0
 SHAPE = ("--depth", "1", "--width", "8", "--set", "norm=batch")

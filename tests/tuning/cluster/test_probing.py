@@ -1,5 +1,6 @@
 """What is asked at an address before Ray is: heads that answer as Ray's do."""
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 import ray
 
 from kscale.errors import ClusterError
-from kscale.tuning.cluster.probing import check_cluster
+from kscale.tuning.cluster.probing import check_cluster, has_node
 
 TOKEN = "0123"
 
@@ -53,6 +54,13 @@ def answering(head: Head) -> Iterator[str]:
 def test_a_head_of_this_version_with_this_token_is_a_cluster() -> None:
     with answering(Head(ray.__version__, TOKEN)) as address:
         check_cluster(address, TOKEN)
+
+
+def test_a_head_that_is_still_to_come_is_no_error() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert not has_node(address, TOKEN, "/")
 
 
 def test_another_token_is_refused() -> None:

@@ -26,7 +26,7 @@ from kscale.tuning.cluster import slots
 from kscale.tuning.cluster.connection import Connection, Node
 from kscale.tuning.cluster.slots import Actor, shared, silent_among
 from kscale.tuning.cluster.worker import Kit, Worker
-from kscale.tuning.device_executor import make_executor
+from kscale.tuning.places import make_executor
 
 pytest.importorskip("ray")
 
@@ -106,6 +106,7 @@ def test_a_process_takes_a_gpu_or_else_a_core_and_nodes_share_the_processes() ->
     gpus = [Node("a", "a", 16, 4, 0), Node("b", "b", 16, 0, 0)]
     assert shared(gpus, None) == (4, {"num_cpus": 0, "num_gpus": 1}, {"a": 4})
     assert shared(gpus, 9) == (9, {"num_cpus": 0, "num_gpus": 0.3333}, {"a": 9})
+    assert shared(gpus, 10**6)[:2] == (16, {"num_cpus": 0, "num_gpus": 0.25})
     more = [*gpus, Node("c", "c", 16, 2, 0)]
     assert shared(more, 8) == (8, {"num_cpus": 0, "num_gpus": 0.5}, {"a": 4, "c": 4})
     assert shared(more, 6)[1] == {"num_cpus": 0, "num_gpus": 1}
@@ -168,6 +169,14 @@ def test_what_processes_cannot_do_is_refused(
     with pytest.raises(SpecError, match=text):
         tune(digits(), run=tmp_path / "run", **{**RANDOM, **options})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_that_cannot_go_on_leaves_no_data_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ClusterError):
+        tune(digits(), run=tmp_path / "run", cluster="127.0.0.1:1", **RANDOM)
+    assert (tmp_path / "run").exists() and not (tmp_path / "run" / "data").exists()
 
 
 class AtEpoch(Listener):

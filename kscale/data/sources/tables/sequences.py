@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kscale.data.example_rows import TEXT
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.preprocessing.subwords import SharedTexts, SubwordFit, SubwordLabels
-from kscale.data.raw import TEXT, RawArray, RawData, RawPart
+from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.readers.table_files import TableColumn, TextReader, check_columns
 from kscale.data.sources.tables.csv_file import CsvFile, Files, parts_notes
 from kscale.data.sources.tables.table import safe_names

@@ -360,7 +360,8 @@ class EpochProgram:
         return total / tf.cast(steps, tf.float32)
 
     def _bring_together(self) -> None:
-        """Give moving statistics, which each replica has of its own, their mean."""
+        """Give moving statistics that each replica has of its own their mean: those of
+        a pretrained network, whose norms are not synchronized."""
         context = tf.distribute.get_replica_context()
         for variable in self.model.non_trainable_variables:
             found = tf.identity(variable.value)

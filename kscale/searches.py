@@ -11,7 +11,7 @@ from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.starting import settled, uncollected
-from kscale.errors import BudgetError, KscaleError, SpecError
+from kscale.errors import BudgetError, KscaleError, SpecError, WorkerLostError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import DepthwiseConv2D, flat_layers
@@ -217,6 +217,8 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
             raise SearchFollowed
         try:
             run = _searched(plan, listener, policy)
+        except WorkerLostError:  # who is left may hear nothing any more
+            raise
         except KscaleError:
             engine.dismiss()
             raise

@@ -1,5 +1,6 @@
 """Devices by name: a `tf.distribute` strategy."""
 
+import math
 import signal
 import threading
 import time
@@ -8,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from kscale.engine.strategies import (
     STRATEGIES,
@@ -84,7 +86,10 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
     if not worker_count():
         raise SpecError("The strategy `workers` needs TF_CONFIG, which is not set.")
     # The one that leads waits here: TensorFlow hears neither Ctrl-C nor SIGTERM.
-    while leads_workers() and missing_workers():
+    until = time.monotonic() + _patience()
+    while leads_workers() and (missing := missing_workers()):
+        if time.monotonic() > until:
+            raise SpecError(f"No worker listens at {missing[0]}.")
         time.sleep(_LOOK_SECONDS)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -98,6 +103,12 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
         raise SpecError(
             f"The workers of TF_CONFIG do not meet: {reason_of(error)}."
         ) from error
+
+
+def _patience() -> float:
+    """Seconds to wait for workers: those of `meet_within`, or as many as it takes."""
+    service = context.context().coordination_service
+    return service.cluster_register_timeout_in_ms / 1000 if service else math.inf
 
 
 def _hear_sigterm() -> None:

@@ -27,7 +27,7 @@ from kscale.engine.progress import Progress
 from kscale.engine.strategies import leads_workers, worker_count
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import PlacedData
-from kscale.errors import WorkerLostError, reason_of
+from kscale.errors import SpecError, WorkerLostError, reason_of
 
 _LEAST_WORDS = 1024
 _GONE = (
@@ -68,6 +68,19 @@ def meet_within(seconds: float) -> None:
         cluster_register_timeout_in_ms=int(seconds * 1000),
         coordinated_jobs=jobs,
     )
+
+
+def check_unused() -> None:
+    """Raise where TensorFlow is in use already: workers must meet before.
+
+    Raises:
+        SpecError: TensorFlow has found the devices of this process.
+    """
+    if context.context()._initialized:
+        raise SpecError(
+            "Machines can train together only in a process that has not used "
+            "TensorFlow yet: start another one."
+        )
 
 
 def give_up(why: str) -> None:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
@@ -18,7 +18,7 @@ from kscale.engine.base import Engine
 from kscale.engine.engines import make_engine
 from kscale.engine.strategies import missing_workers
 from kscale.engine.tensorflow.starting import start
-from kscale.engine.tensorflow.workers import give_up, meet_within
+from kscale.engine.tensorflow.workers import check_unused, give_up, meet_within
 from kscale.errors import (
     ClusterError,
     KscaleError,
@@ -27,9 +27,13 @@ from kscale.errors import (
     sentence_of,
 )
 from kscale.text import counted
-from kscale.tuning.cluster.connection import Connection, Node, connect
+from kscale.tuning.cluster.connection import (
+    PLACING_SECONDS,
+    Connection,
+    Node,
+    connect,
+)
 
-_PLACING_SECONDS = 60.0
 _MEETING_SECONDS = 60.0
 _WATCH_SECONDS = 0.5
 _FAULT_SECONDS = 3.0  # until Ray knows of a loss that TensorFlow knows of
@@ -71,9 +75,12 @@ def group(
         note: Is told what listens where.
 
     Raises:
-        ClusterError: Too few machines have room, they do not meet, or one cannot train.
-        WorkerLostError: A machine is gone.
+        ClusterError: Too few machines have room, they do not meet, or one cannot train;
+            or the head of the cluster is gone.
+        SpecError: TensorFlow is in use in this process already.
+        WorkerLostError: A machine is gone that had met the others.
     """
+    check_unused()
     with connect(cluster, None, note) as connection, ExitStack() as ending:
         start(finds_devices=False)
         followers, others = _placed(connection, machines, note, ending)
@@ -88,13 +95,19 @@ def group(
         ]
         os.environ["TF_CONFIG"] = _config(hosts, 0)
         ending.callback(os.environ.pop, "TF_CONFIG")
+        have_met = False
         try:
-            _wait(following)
+            _wait(connection, following)
             _met()
-            with _watched(following):
+            have_met = True
+            with _watched(connection, following):
                 yield
         except (ClusterError, SpecError, WorkerLostError) as error:
-            raise _cause(following, others) or error from error
+            connection.check_alive(is_due=True)
+            cause = _cause(following, others, have_met)
+            if cause is None:
+                raise
+            raise cause from error
 
 
 def _placed(
@@ -102,31 +115,35 @@ def _placed(
 ) -> tuple[list[Any], list[str]]:
     """The followers, and where each is to listen. A machine that dies meanwhile, or
     that is still to come, is waited for."""
-    until = time.monotonic() + _PLACING_SECONDS
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    until = time.monotonic() + PLACING_SECONDS
     while True:
         try:
-            nodes = _nodes(connection, machines, note)
+            nodes = _nodes(connection.nodes(), here, machines)
             followers = list(map(_follower, nodes))
             for each in followers:
-                ending.callback(_end, each)
-            return followers, _addresses(followers, until - time.monotonic())
+                ending.callback(_end, connection, each)
+            addresses = _addresses(followers, until - time.monotonic())
+            if here in [node.id for node in nodes]:
+                note(f"The cluster has one machine, which {machines} workers share.")
+            return followers, addresses
         except ClusterError:
+            connection.check_alive(is_due=True)
             if time.monotonic() >= until:
                 raise
         ending.pop_all().close()
         time.sleep(1)
 
 
-def _nodes(connection: Connection, machines: int, note: Note) -> list[Node]:
+def _nodes(nodes: Sequence[Node], here: str, machines: int) -> list[Node]:
     """The nodes of the followers, one each, or all on the only machine there is."""
-    import ray
-
-    here = ray.get_runtime_context().get_node_id()
-    nodes = connection.nodes()
-    own = next(node for node in nodes if node.id == here)
+    own = next((node for node in nodes if node.id == here), None)
+    if own is None:
+        raise ClusterError("The head of the cluster does not know this machine.")
     others = [node for node in nodes if node.gpus == own.gpus and node is not own]
     if not others and not own.gpus:
-        note(f"The cluster has one machine, which all {machines} workers share.")
         return [replace(own, cpus=0)] * (machines - 1)
     if len(others) < machines - 1:
         have = counted(own.gpus, "GPU")
@@ -160,7 +177,7 @@ def _addresses(followers: list[Any], seconds: float) -> list[str]:
     except ray.exceptions.GetTimeoutError as error:
         raise ClusterError(
             f"{len(followers) + 1} machines were asked for, and not all had room "
-            f"within {_PLACING_SECONDS:.0f} s: others use them."
+            f"within {PLACING_SECONDS:.0f} s: others use them."
         ) from error
     except ray.exceptions.RayError as error:
         raise ClusterError(
@@ -169,10 +186,12 @@ def _addresses(followers: list[Any], seconds: float) -> list[str]:
     return found
 
 
-def _end(follower: Any) -> None:
+def _end(connection: Connection, follower: Any) -> None:
     import ray
 
-    ray.kill(follower)
+    with suppress(ClusterError):
+        connection.check_alive(is_due=True)
+        ray.kill(follower)
 
 
 def _free_address() -> str:
@@ -196,10 +215,11 @@ def _met() -> Engine:
     return make_engine("workers")
 
 
-def _wait(following: list[Any]) -> None:
-    """Wait until all followers listen; TensorFlow itself would wait for ever."""
+def _wait(connection: Connection, following: list[Any]) -> None:
+    """Wait until all followers listen, or one of them fails."""
     until = time.monotonic() + _MEETING_SECONDS
     while missing := missing_workers():
+        connection.check_alive()
         if _errors(following) or time.monotonic() >= until:
             raise ClusterError(
                 f"A machine does not answer at {missing[0]}: is a firewall between?"
@@ -208,18 +228,21 @@ def _wait(following: list[Any]) -> None:
 
 
 @contextmanager
-def _watched(following: list[Any]) -> Iterator[None]:
-    """Inside, what a follower fails of ends the step in which others wait for it."""
-    import ray
-
+def _watched(connection: Connection, following: list[Any]) -> Iterator[None]:
+    """Inside, the loss of a follower, of the head or of the node of this machine ends
+    the step in which the others wait."""
     is_over = Event()
 
     def watch() -> None:
-        while not is_over.wait(_WATCH_SECONDS):
-            done, _ = ray.wait(following, timeout=0)
-            if done and _errors(done):
-                give_up("a follower failed")
-                return
+        are_there = True
+        while are_there and not is_over.wait(_WATCH_SECONDS):
+            try:
+                connection.check_alive()
+                are_there = not _errors(following)
+            except ClusterError:
+                are_there = False
+        if not are_there:
+            give_up("a follower or the cluster is gone")
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
@@ -245,20 +268,28 @@ def _errors(following: list[Any]) -> dict[int, Exception]:
     return errors
 
 
-def _cause(following: list[Any], hosts: Sequence[str]) -> KscaleError | None:
+def _cause(
+    following: list[Any], hosts: Sequence[str], have_met: bool
+) -> KscaleError | None:
     """The error that explains a loss: a follower is gone, or cannot train."""
     import ray
 
     ray.wait(following, timeout=_FAULT_SECONDS)
     for place, error in _errors(following).items():
         where = f"the machine of {hosts[place]}"
-        if not isinstance(error, ray.exceptions.RayTaskError):
+        if isinstance(error, ray.exceptions.RayTaskError):
+            if not isinstance(error.cause, WorkerLostError):
+                return ClusterError(
+                    f"Training fails on {where}: {sentence_of(error.cause)}."
+                )
+        elif have_met:
             return WorkerLostError(
                 f"A worker was lost ({where}); the same command goes on from the last "
                 "checkpoint."
             )
-        if not isinstance(error.cause, WorkerLostError):
+        else:  # which may happen again at each start
             return ClusterError(
-                f"Training fails on {where}: {sentence_of(error.cause)}."
+                f"The worker on {where} ended before all had met; the same command "
+                "tries again."
             )
     return None

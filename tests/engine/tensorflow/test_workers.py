@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorflow.python.eager import context
 from warm_python import WarmPython
 
 from kscale import train
 from kscale.engine.strategies import leads_workers, missing_workers, worker_count
 from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.workers import meet_within
 from kscale.errors import SpecError
 from kscale.runs.folder import RecordedRun
 
@@ -185,6 +187,19 @@ def test_workers_are_missing_where_nobody_listens(
         monkeypatch.setenv("TF_CONFIG", json.dumps(config))
         assert leads_workers()
         assert missing_workers() == [missing]
+
+
+def test_workers_that_must_meet_within_a_time_are_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, missing = free_hosts()
+    task = {"type": "worker", "index": 0}
+    config = {"cluster": {"worker": [first, missing]}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    monkeypatch.setattr(context.context(), "_coordination_service_config", None)
+    meet_within(0.1)
+    with pytest.raises(SpecError, match=f"No worker listens at {missing}"):
+        make_strategy("workers")
 
 
 @pytest.mark.parametrize(

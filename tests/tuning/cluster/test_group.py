@@ -1,20 +1,26 @@
 """One training on two nodes of a real Ray cluster."""
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import tensorflow as tf
 from tuning.cluster.two_nodes import Cluster, two_nodes
 
 from kscale import train
-from kscale.errors import SpecError
+from kscale.errors import ClusterError, SpecError
 from kscale.runs.folder import RecordedRun
 from kscale.runs.records import Training
+from kscale.tuning.cluster.connection import Node
+from kscale.tuning.cluster.group import _nodes, group
 from kscale.tuning.options import single_request
 
 SECONDS = 240.0
@@ -103,6 +109,80 @@ def test_more_machines_than_there_are_is_one_line(
         "Error: 4 machines were asked for, and the cluster has 2"
     )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_before_all_have_met_ends_the_command(
+    tmp_path: Path,
+) -> None:
+    """As it may die so each time."""
+    with (
+        two_nodes(tmp_path) as cluster,
+        training(cluster, tmp_path / "run", 2) as process,
+    ):
+        end = time.monotonic() + SECONDS
+        while not (followers := cluster.processes("ray::Follower.follow")):
+            assert time.monotonic() < end and process.poll() is None
+        followers[0].kill()
+        said = process.communicate(timeout=SECONDS)[1]
+    assert process.returncode == 1
+    last = said.splitlines()[-1]
+    assert last.startswith("Error: The worker on the machine of "), said
+    assert "ended before all had met" in last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gcs_server", "Error: The head of the Ray cluster is gone."),
+        ("raylet", "Error: The Ray node of this machine is gone."),
+    ],
+)
+def test_without_its_head_or_node_a_group_ends_with_one_line(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    folder = tmp_path / "run"
+    with (
+        two_nodes(tmp_path) as cluster,
+        training(cluster, folder, 2000) as process,
+    ):
+        end = time.monotonic() + SECONDS
+        while not (folder / "run.json").exists():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.2)
+        cluster.head.send_signal(signal.SIGSTOP)  # which would end the other one, too
+        for each in psutil.Process(cluster.head.pid).children(recursive=True):
+            if each.name() == name:
+                each.kill()
+        said = process.communicate(timeout=90)[1]
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith(text), said
+    assert "Traceback" not in said
+
+
+def test_a_follower_takes_a_machine_like_this_one() -> None:
+    here, like, other = (
+        Node("a", "a", 8, 2, 0),
+        Node("b", "b", 8, 2, 0),
+        Node("c", "c", 8, 1, 0),
+    )
+    assert _nodes([other, like, here], "a", 2) == [like]
+    with pytest.raises(ClusterError, match="has 2 with 2 GPUs, as this one has"):
+        _nodes([other, like, here], "a", 3)
+    with pytest.raises(ClusterError, match="does not know this machine"):
+        _nodes([other, like], "a", 2)
+    alone = Node("a", "a", 8, 0, 0)
+    assert _nodes([alone], "a", 3) == [replace(alone, cpus=0)] * 2
+
+
+def test_a_process_joins_no_group_after_it_has_used_tensorflow() -> None:
+    tf.config.list_logical_devices()
+    with (
+        pytest.raises(SpecError, match="start another one"),
+        group("localhost:1", 2, "none", print),
+    ):
+        pass
 
 
 def test_machines_need_a_cluster() -> None:

@@ -10,7 +10,6 @@ from kscale.data.stored import data_folder, store_dataset
 from kscale.engine.strategies import strategy_for, worker_count
 from kscale.errors import SpecError
 from kscale.networks.views import VIEW_KINDS
-from kscale.ship.extras import check_extra
 from kscale.tuning.device_executor import DeviceExecutor, TrainerOf
 from kscale.tuning.executor import Executor, LocalExecutor
 from kscale.tuning.listeners import Listener
@@ -27,6 +26,7 @@ def placed(plan: Plan, note: Note) -> Plan:
     """The plan with the strategy that trains where the request says.
 
     Raises:
+        ClusterError: As of `check_cluster`.
         MissingPackageError: Processes are asked for, and Ray is not installed.
         SpecError: What is asked for excludes each other.
     """
@@ -46,10 +46,22 @@ def placed(plan: Plan, note: Note) -> Plan:
     return _on_devices(plan, note)
 
 
+def check_cluster(request: SearchRequest) -> None:
+    """Refuse processes that Ray cannot start here or in the cluster that is named.
+
+    Raises:
+        ClusterError: The cluster cannot be joined.
+        MissingPackageError: Ray is not installed.
+    """
+    if request.has_workers or request.machines > 1:
+        from kscale.tuning.cluster.connection import check_connectable
+
+        check_connectable(request.cluster)
+
+
 def _in_processes(plan: Plan) -> Plan:
     """Each training has a process, with a device of that process alone."""
     request = plan.request
-    check_extra("--cluster" if request.cluster else "--workers", "ray")
     if request.strategy not in ("auto", "one") or worker_count() > 1:
         raise SpecError(
             "Each process of --workers or --cluster trains on one device: leave out "
@@ -60,6 +72,7 @@ def _in_processes(plan: Plan) -> Plan:
             "With a limit on latency one network is trained at a time, on this "
             "machine: leave out --workers and --cluster."
         )
+    check_cluster(request)
     return replace(plan, request=replace(request, strategy="one"))
 
 
@@ -75,6 +88,7 @@ def _on_machines(plan: Plan, workers: int, note: Note) -> Plan:
         raise SpecError(
             f"Workers hold the data as they are, so `{min(views)}` cannot be other."
         )
+    check_cluster(request)
     if workers > 1:
         note(f"{workers} workers share each training; this one waits for the others.")
     return replace(plan, request=replace(request, strategy="workers"))

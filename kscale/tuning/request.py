@@ -36,8 +36,8 @@ LEAST = {
 BITS = {"auto": tuple(STORED), **{str(bits): (bits,) for bits in STORED}}
 """Bits of a weight by what is asked for."""
 
-ADDRESS = re.compile(r"[^/\s]+:\d{1,5}")
-"""The `host:port` of a cluster."""
+_ADDRESS = re.compile(r"[\w.-]+:(\d{1,5})", re.ASCII)
+_MOST_PORTS = 65_535
 
 MOST_TRIALS = 10_000
 """Specs to try at most where effort or time ends a search."""
@@ -244,11 +244,8 @@ class SearchRequest:
             )
 
     def _check_machines(self) -> None:
-        if self.cluster is not None and not ADDRESS.fullmatch(str(self.cluster)):
-            raise SpecError(
-                "`cluster` must be host:port, as of 10.0.0.5:6379, but got "
-                f"{self.cluster!r}."
-            )
+        if self.cluster is not None:
+            check_address(self.cluster)
         if self.machines == 1:
             return
         if self.cluster is None:
@@ -329,6 +326,20 @@ class SearchRequest:
                 "ends with finalists: `bits` needs `max_bytes`, and excludes "
                 "`hypermodel`, `for_law` and `finalist_seeds=0`."
             )
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no `host:port`.
+
+    Raises:
+        SpecError: There is no such address, or the address is one of IPv6.
+    """
+    found = _ADDRESS.fullmatch(str(address))
+    if not found or not 1 <= int(found[1]) <= _MOST_PORTS:
+        raise SpecError(
+            "The address of a cluster is HOST:PORT, with the name or IPv4 address of "
+            f"its first machine, as 10.0.0.5:6379, not {address!r}."
+        )
 
 
 def _check_number(name: str, value: Any, least: float) -> None:

@@ -39,6 +39,12 @@ def test_the_host_of_a_node_is_an_address_of_its_machine(home: Path, host: str) 
     assert not list(home.iterdir())
 
 
+@pytest.mark.parametrize("address", ["", "http://10.0.0.5:6379", "10.0.0.5:99999"])
+def test_what_is_no_address_is_refused_at_once(home: Path, address: str) -> None:
+    assert "is HOST:PORT, with the name or IPv4" in refused(address)
+    assert not list(home.iterdir())
+
+
 def test_ports_in_use_are_named_before_anything_is_written(home: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
@@ -61,6 +67,17 @@ def test_a_node_that_joins_makes_no_token(home: Path) -> None:
 def test_the_dashboard_belongs_to_the_first_node() -> None:
     line = refused("10.0.0.5:6379", "--dashboard", "--port", "61000")
     assert "--dashboard" in line
+
+
+def test_a_cluster_without_a_token_is_refused_before_anything_starts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    asked = ["tune", "--max-params", "1k", "--cluster", "127.0.0.1:1"]
+    done = CliRunner().invoke(main, asked)
+    (line,) = done.stderr.splitlines()
+    assert "no token in" in line
+    assert not list(home.iterdir())
 
 
 def test_help_imports_no_ray() -> None:

@@ -2,10 +2,13 @@
 
 import logging
 import os
+import signal
 import socket
+import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Self
@@ -149,6 +152,31 @@ def _node(row: dict[str, Any]) -> Node:
     )
 
 
+def check_connectable(address: str | None) -> None:
+    """Raise where `connect` would, as far as that is known before Ray is started.
+
+    Args:
+        address: As of `connect`.
+
+    Raises:
+        ClusterError: This process has another Ray; nobody answers, the token is missing
+            or wrong, the cluster asks nobody for one, or it is of another version.
+        MissingPackageError: Ray is not installed.
+        SpecError: The address is none.
+    """
+    check_extra("--cluster" if address else "--workers", "ray")
+    if "ray" in sys.modules and import_module("ray").is_initialized():
+        raise ClusterError(
+            "This process is connected to a Ray already: ray.shutdown() ends that."
+        )
+    if address:
+        from kscale.tuning.cluster.probing import check_cluster, check_node_here
+
+        token = read_token()
+        check_cluster(address, token)
+        check_node_here(address, token)
+
+
 def connect(
     address: str | None, workers: int | None, note: Callable[[str], None]
 ) -> Connection:
@@ -160,14 +188,15 @@ def connect(
         note: Is told what listens where, in a sentence or two.
 
     Raises:
-        ClusterError: No Ray can be started; or nobody answers, the token is missing or
-            wrong, the cluster asks nobody for one, or it is of another version.
+        ClusterError: No Ray can be started, or as of `check_connectable`.
         MissingPackageError: Ray is not installed.
+        SpecError: The address is none.
     """
-    check_extra("--cluster" if address else "--workers", "ray")
+    check_connectable(address)
     with ExitStack() as resources:
         if address:
-            node = _join(address, resources)
+            resources.enter_context(_ray_environment(read_token(), is_local=False))
+            node = _init(resources, address)[1]
             note(_joined(address))
         else:
             address, node = _start(workers, resources)
@@ -175,18 +204,8 @@ def connect(
         return Connection(address, node, resources.pop_all())
 
 
-def _join(address: str, resources: ExitStack) -> socket.socket:
-    token = read_token()
-    resources.enter_context(ray_environment(token, is_local=False))
-    from kscale.tuning.cluster.probing import check_cluster, check_node_here
-
-    check_cluster(address, token)
-    check_node_here(address, token)
-    return _init(resources, address)[1]
-
-
 def _start(workers: int | None, resources: ExitStack) -> tuple[str, socket.socket]:
-    resources.enter_context(ray_environment(fresh_token(), is_local=True))
+    resources.enter_context(_ray_environment(fresh_token(), is_local=True))
     private = resources.enter_context(private_folder())
     options = {
         "head": True,
@@ -207,23 +226,36 @@ def _init(resources: ExitStack, address: str) -> tuple[str, socket.socket]:
     of this machine."""
     import ray
 
-    if ray.is_initialized():
-        raise ClusterError(
-            "This process is connected to a Ray already: ray.shutdown() ends that."
-        )
-    _forget_environment()
+    # Ray's words on lost processes stay off the terminal: kscale has its own.
+    worker: Any = import_module("ray._private.worker")
+    printing = worker.print_to_stdstream
+    resources.callback(setattr, worker, "print_to_stdstream", printing)
     resources.callback(ray.shutdown)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         context = ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"Ray cannot be used: {sentence_of(error)}.") from error
-    # Ray's words on lost processes stay off the terminal: kscale has its own.
-    worker: Any = import_module("ray._private.worker")
+    finally:  # Ray's own handler prints a trace of its C++
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
     worker.print_to_stdstream = lambda *about, **more: None
     node = resources.enter_context(socket.socket(socket.AF_UNIX))
     node.connect(context.address_info["raylet_socket_name"])
     head: str = context.address_info["gcs_address"]
     return head, node
+
+
+@contextmanager
+def _ray_environment(token: str, is_local: bool) -> Iterator[None]:
+    """As `ray_environment`, for this process too, which may have imported Ray."""
+    try:
+        with ray_environment(token, is_local):
+            _forget_environment()
+            yield
+    finally:
+        _forget_environment()
 
 
 def _forget_environment() -> None:
@@ -232,8 +264,8 @@ def _forget_environment() -> None:
     loader.Config.initialize("")
     loader.AuthenticationTokenLoader.instance().reset_cache()
     constants: Any = import_module("ray._private.ray_constants")
-    constants.ENABLE_RAY_CLUSTER = (
-        os.environ[constants.ENABLE_RAY_CLUSTERS_ENV_VAR] == "1"
+    constants.ENABLE_RAY_CLUSTER = constants.env_bool(
+        constants.ENABLE_RAY_CLUSTERS_ENV_VAR, not constants.IS_WINDOWS_OR_OSX
     )
 
 

@@ -18,6 +18,7 @@ from kscale.tuning.cluster.environment import (
 )
 from kscale.tuning.cluster.starting import ray_command
 from kscale.tuning.cluster.tokens import find_or_make_token, read_token
+from kscale.tuning.request import check_address
 
 PORTS = 1000  # that a node may use, from its first on
 _FIRST_OF_WORKERS = 10
@@ -66,6 +67,7 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
     Raises:
         ClusterError: The node cannot start or join, or Ray ended by itself.
         MissingPackageError: Ray or its dashboard is not installed.
+        SpecError: The address is none.
     """
     _check(settings)
     token = (read_token if settings.address else find_or_make_token)(settings.token)
@@ -92,6 +94,8 @@ def _check(settings: NodeSettings) -> None:
         raise MissingPackageError("--dashboard needs more: pip install 'ray[default]'.")
     if settings.has_dashboard and settings.address:
         raise ClusterError("--dashboard belongs to the first node of a cluster.")
+    if settings.address is not None:
+        check_address(settings.address)
     if settings.host is not None:
         _check_host(settings.host)
     for step in (*([] if settings.address else [0]), *_SERVICES.values()):

@@ -7,7 +7,7 @@ import grpc
 
 from kscale.errors import ClusterError, sentence_of
 from kscale.tuning.cluster.environment import uses_tls
-from kscale.tuning.request import ADDRESS
+from kscale.tuning.request import check_address
 
 _SECONDS = 10.0  # to wait for a head or a node that is starting
 _LOOK_SECONDS = 1.0  # between two looks whether Ray's command still runs
@@ -29,11 +29,9 @@ def check_cluster(address: str, token: str) -> None:
     Raises:
         ClusterError: Nobody answers, or a cluster that is open to everybody, or one
             with another token or another Ray.
+        SpecError: The address is none.
     """
-    if not ADDRESS.fullmatch(address):
-        raise ClusterError(
-            f"The address of a cluster is HOST:PORT, as 10.0.0.5:6379, not {address!r}."
-        )
+    check_address(address)
     if _call(address, "CheckAlive", None) is not None:
         raise ClusterError(
             f"The cluster at {address} asks nobody for a token, so anybody could run "

@@ -175,4 +175,24 @@ def test_nothing_of_a_local_ray_outlives_its_command(
         assert [Path(each).is_dir() for each in folders] == [True]
         process.send_signal(sent)
         assert are_gone(started)
+        assert process.stdout.read() == ""
     assert not any(Path(each).exists() for each in folders)
+
+
+def test_ray_is_the_users_again_when_a_connection_ended(tmp_path: Path) -> None:
+    script = CONNECT + (
+        "import ray\n"
+        "ray.init(num_cpus=1, include_dashboard=False, logging_level='ERROR')\n"
+        "print('mine', int(ray.cluster_resources()['CPU']))\n"
+        "try: connect(None, 1, print)\n"
+        "except KscaleError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, "", ""],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    mine, refused = done.stdout.splitlines()[2:]
+    assert mine == "mine 1"
+    assert "connected to a Ray already" in refused

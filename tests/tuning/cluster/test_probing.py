@@ -10,8 +10,9 @@ import grpc
 import pytest
 import ray
 
-from kscale.errors import ClusterError
+from kscale.errors import ClusterError, SpecError
 from kscale.tuning.cluster.probing import check_cluster, has_node
+from kscale.tuning.request import SearchRequest, check_address
 
 TOKEN = "0123"
 
@@ -84,7 +85,16 @@ def test_another_version_of_ray_is_named() -> None:
         check_cluster(address, TOKEN)
 
 
-@pytest.mark.parametrize("address", ["ray://here:1", "here", "here:", "here:6379/x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "here", "here:", "here:0", "here:65536", "here:6379/x", "a b:1"),
+        *("ray://here:1", "http://here:1", "::1:6379", "[::1]:6379", "me@here:1"),
+    ],
+)
 def test_an_address_is_a_host_and_a_port(address: str) -> None:
-    with pytest.raises(ClusterError, match="is HOST:PORT"):
-        check_cluster(address, TOKEN)
+    for refuse in (check_address, lambda text: SearchRequest(cluster=text)):
+        with pytest.raises(SpecError, match="is HOST:PORT"):
+            refuse(address)
+    for good in ("here:1", "10.0.0.5:65535", "a-b.c_d:6379"):
+        check_address(good)

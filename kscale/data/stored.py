@@ -34,7 +34,7 @@ Place = dict[str, Any]
 def data_folder(folder: Path) -> Iterator[Path]:
     """A folder for data that other processes of the user open, with a path that suits
     all of them. Nobody else may read it, and it is deleted at the end, however that
-    comes; only after a SIGKILL it stays, until the next use ends.
+    comes; only after a SIGKILL or SIGTERM it stays, until the next use ends.
     """
     folder = folder.absolute()
     try:

@@ -48,7 +48,8 @@ def training(
 
 
 def searched(folder: Path) -> Training:
-    (found,) = (t for t in RecordedRun(folder).trainings if t.stage == "search")
+    """What the search trained, as of the last epoch."""
+    *_, found = (t for t in RecordedRun(folder).trainings if t.stage == "search")
     return found
 
 

@@ -189,10 +189,10 @@ def test_without_its_head_a_search_ends_and_goes_on_with_another(
     tmp_path: Path, name: str, text: str
 ) -> None:
     """The same without the node of the machine of the command."""
-    folder = tmp_path / "run"
+    folder, long = tmp_path / "run", ("--epochs", "2000")
     with (
         two_nodes(tmp_path) as cluster,
-        searching(folder, cluster.environment, *on(cluster)) as search,
+        searching(folder, cluster.environment, *on(cluster), *long) as search,
     ):
         search.wait_for(lambda: len(search.epochs()) == 2)
         command, *others = family_of(cluster.head)
@@ -204,7 +204,7 @@ def test_without_its_head_a_search_ends_and_goes_on_with_another(
         seen = (folder / RESULTS_FILE).read_bytes()
     with (
         two_nodes(tmp_path) as cluster,
-        searching(folder, cluster.environment, *on(cluster)) as search,
+        searching(folder, cluster.environment, *on(cluster), *long) as search,
     ):
         search.check_whole()
     assert (folder / RESULTS_FILE).read_bytes().startswith(seen)

@@ -1,8 +1,6 @@
 """Devices by name: a `tf.distribute` strategy."""
 
 import math
-import signal
-import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -20,6 +18,7 @@ from kscale.engine.strategies import (
     missing_workers,
     worker_count,
 )
+from kscale.engine.tensorflow.starting import kept_sigterm
 from kscale.engine.tensorflow.tpu import tpu_strategy
 from kscale.errors import SpecError, reason_of
 
@@ -92,9 +91,8 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
             raise SpecError(f"No worker listens at {missing[0]}.")
         time.sleep(_LOOK_SECONDS)
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        _hear_sigterm()
-        return strategy
+        with kept_sigterm():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise SpecError(
             "Workers must meet before TensorFlow is used for anything else."
@@ -109,15 +107,6 @@ def _patience() -> float:
     """Seconds to wait for workers: those of `meet_within`, or as many as it takes."""
     service = context.context().coordination_service
     return service.cluster_register_timeout_in_ms / 1000 if service else math.inf
-
-
-def _hear_sigterm() -> None:
-    """Let SIGTERM end the process, as before: TensorFlow takes the signal for the
-    notice of a preemption, which nobody reads here."""
-    handler = signal.getsignal(signal.SIGTERM)
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and handler is not None:
-        signal.signal(signal.SIGTERM, handler)
 
 
 @cache

@@ -4,7 +4,9 @@ import atexit
 import gc
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,6 +62,22 @@ def settled() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def kept_sigterm() -> Iterator[None]:
+    """Let a library start inside: SIGTERM does afterwards what it did before.
+
+    TensorFlow takes the signal for the notice of a preemption, which nobody reads here,
+    and Ray's handler prints a trace of its C++.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def start(finds_devices: bool = True) -> None:

@@ -2,10 +2,8 @@
 
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Self
 
+from kscale.engine.tensorflow.starting import kept_sigterm
 from kscale.errors import ClusterError, sentence_of
 from kscale.ship.extras import check_extra
 from kscale.tuning.cluster.environment import (
@@ -184,7 +183,8 @@ def connect(
 
     Args:
         address: `host:port` of a cluster's head; None starts a Ray of this command.
-        workers: Processes at once on a Ray of this command; None for one a core.
+        workers: Processes at once on a Ray of this command, at most four a core; None
+            for one a core.
         note: Is told what listens where, in a sentence or two.
 
     Raises:
@@ -231,15 +231,11 @@ def _init(resources: ExitStack, address: str) -> tuple[str, socket.socket]:
     printing = worker.print_to_stdstream
     resources.callback(setattr, worker, "print_to_stdstream", printing)
     resources.callback(ray.shutdown)
-    handler = signal.getsignal(signal.SIGTERM)
     try:
-        context = ray.init(address, log_to_driver=False, logging_level="ERROR")
+        with kept_sigterm():
+            context = ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"Ray cannot be used: {sentence_of(error)}.") from error
-    finally:  # Ray's own handler prints a trace of its C++
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and handler is not None:
-            signal.signal(signal.SIGTERM, handler)
     worker.print_to_stdstream = lambda *about, **more: None
     node = resources.enter_context(socket.socket(socket.AF_UNIX))
     node.connect(context.address_info["raylet_socket_name"])

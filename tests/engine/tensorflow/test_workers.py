@@ -24,13 +24,16 @@ from kscale.errors import SpecError
 from kscale.runs.folder import RecordedRun
 
 # Worker 1 is a fork of worker 0, and ends first.
-TWO_WORKERS = """
+FORKED = """
 import json, os, sys
 hosts, folder = json.loads(sys.argv[1]), sys.argv[2]
 worker = os.fork()
 index = 0 if worker else 1
 task = {"type": "worker", "index": index}
 os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
+"""
+
+TWO_WORKERS = """
 from kscale import searches, train
 folder = f"{folder}/{index}"
 try:
@@ -44,12 +47,7 @@ os.waitpid(worker, 0)
 
 # Both workers make each call; each tells of the weights and statistics that it has.
 TWO_DIGESTS = """
-import hashlib, json, os, sys
-hosts, path = json.loads(sys.argv[1]), sys.argv[2]
-worker = os.fork()
-index = 0 if worker else 1
-task = {"type": "worker", "index": index}
-os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
+import hashlib
 import numpy as np
 from kscale.data.loading import load_dataset
 from kscale.engine.engines import make_engine
@@ -67,7 +65,7 @@ program.run_epoch([recipe.order(len(data.train), 1, 0, None)])
 digest = hashlib.sha256()
 for variable in [*program.model.variables, *program.optimizer.variables]:
     digest.update(np.asarray(variable).tobytes())
-with open(f"{path}/{index}", "w") as file:
+with open(f"{folder}/{index}", "w") as file:
     file.write(digest.hexdigest())
 if index:
     os._exit(0)
@@ -92,7 +90,9 @@ def figures_of(folder: Path) -> dict[str, Any]:
 def test_two_workers_train_what_one_trains_and_worker_0_has_the_run(
     warm_python: WarmPython, tmp_path: Path
 ) -> None:
-    done = warm_python.run_here(TWO_WORKERS, json.dumps(free_hosts()), tmp_path)
+    done = warm_python.run_here(
+        FORKED + TWO_WORKERS, json.dumps(free_hosts()), tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "followed\n"
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
@@ -108,7 +108,9 @@ def test_two_workers_train_what_one_trains_and_worker_0_has_the_run(
 def test_workers_have_equal_weights_and_moving_statistics(
     warm_python: WarmPython, tmp_path: Path
 ) -> None:
-    done = warm_python.run_here(TWO_DIGESTS, json.dumps(free_hosts()), tmp_path)
+    done = warm_python.run_here(
+        FORKED + TWO_DIGESTS, json.dumps(free_hosts()), tmp_path
+    )
     assert done.returncode == 0, done.stderr
     first, second = ((tmp_path / name).read_text() for name in "01")
     assert first == second

@@ -32,9 +32,13 @@ Place = dict[str, Any]
 
 @contextmanager
 def data_folder(folder: Path) -> Iterator[Path]:
-    """A folder for data that other processes of the user open, with a path that suits
-    all of them. Nobody else may read it, and it is deleted at the end, however that
-    comes; only after a SIGKILL or SIGTERM it stays, until the next use ends.
+    """Give an absolute path of a folder for data that other processes open.
+
+    The folder is for the user alone. The folder is deleted at the end, whatever ends
+    the block; after a SIGKILL or SIGTERM, the end of the next use deletes the folder.
+
+    Raises:
+        DataError: The folder cannot be made.
     """
     folder = folder.absolute()
     try:

@@ -38,11 +38,13 @@ class Candidates(Protocol):
         """The candidate of the most work, as far as they are known."""
 
     def identity(self) -> dict[str, Any]:
-        """What makes a search of these candidates another one, beside names, data and
-        budget: plain data."""
+        """What tells a search of these candidates from others, beside names, data and
+        budget: plain data, by default none."""
+        return {}
 
     def description(self) -> dict[str, Any]:
-        """Further items of run.json: plain data."""
+        """Further items of run.json: plain data, by default none."""
+        return {}
 
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
         """Do what must succeed before anything is written.
@@ -57,10 +59,13 @@ class Candidates(Protocol):
         """
 
     def notes(self) -> Sequence[str]:
-        """Sentences for the report on what was drawn."""
+        """Sentences for the report on what was drawn; by default none."""
+        return ()
 
     def keep(self, folder: Path) -> None:
-        """Keep in the folder of the run what a later session would work out again."""
+        """Keep in the folder of the run what a later session would have to work out
+        again; by default nothing."""
+        return
 
     def draws(self) -> Draws:
         """What a searcher tries, all within the budget."""

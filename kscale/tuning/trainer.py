@@ -137,12 +137,6 @@ class TrainingSetup:
         labels = {n: rows[:] for n, rows in self.dataset.train.targets.items()}
         return nested_rows(self.dataset.task.targets, labels, seed=0)
 
-    def score(self, spec: Spec, outputs: Outputs) -> float:
-        """What outputs of a spec's network for the validation part reach."""
-        data = self.dataset.seen_by(spec)
-        pairs = data.pairs("validation", outputs)
-        return mean_score(self.objective, data.task, pairs)
-
     def test_score(
         self, spec: Spec, part: PartName, outputs: Outputs, decoded: Outputs
     ) -> Scores:
@@ -336,7 +330,9 @@ class RunningTraining:
 
     def score(self, outputs: Outputs) -> float:
         """What outputs of the network for the validation part reach."""
-        return self.setup.score(self.record.spec, outputs)
+        data = self.setup.dataset.seen_by(self.record.spec)
+        pairs = data.pairs("validation", outputs)
+        return mean_score(self.setup.objective, data.task, pairs)
 
     def add_score(self, score: float) -> None:
         """Note the score after the last epoch, which must be finite."""

@@ -1,8 +1,8 @@
 """The executor of processes that Ray places: one actor a slot, on one or many machines.
 
-An actor is asked again and again what happened. Who does not answer is dead or stopped,
-is killed, and another one takes its place; what was trained there is out once more, as
-another attempt. Nothing of a given-up actor is listened to.
+The executor polls each actor. An actor that does not answer is dead or stopped: the
+executor kills the actor, starts another in its place, and the training of the lost
+actor is due again, as another attempt. Later answers of a lost actor are ignored.
 """
 
 import logging
@@ -21,7 +21,6 @@ from ray.exceptions import RayError, RayTaskError
 
 from kscale.data.stored import data_folder
 from kscale.errors import ClusterError, SpecError, sentence_of
-from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.text import counted
 from kscale.tuning.cluster.connection import (
@@ -32,14 +31,14 @@ from kscale.tuning.cluster.connection import (
 )
 from kscale.tuning.cluster.slots import Actor, shared, silent_among
 from kscale.tuning.cluster.worker import About, Kit, Worker
-from kscale.tuning.executor import LocalExecutor, Outcome
+from kscale.tuning.executor import Outcome
 from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import MOST_DEATHS, Assignment, Trainer
+from kscale.tuning.trainer import Assignment
 
 logger = logging.getLogger(__name__)
 
 LAST_SECONDS = 10.0
-"""Most time for the last checkpoints where the time of a search is over."""
+"""Longest wait for last checkpoints, in seconds, after the end of a time limit."""
 
 _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
@@ -51,8 +50,6 @@ class RayExecutor:
 
     Args:
         plan: The search.
-        trainer_of: Gives the trainer of a spec in this process, which only refuses what
-            killed its processes.
         folder: Folder of the run, which all machines see under the same path.
         on_epoch: As of `LocalExecutor`.
         note: Takes a sentence for the user.
@@ -63,13 +60,11 @@ class RayExecutor:
     def __init__(
         self,
         plan: Plan,
-        trainer_of: Callable[[Spec], Trainer],
         folder: Path,
         on_epoch: Callable[[Job, int, int, float], None],
         note: Callable[[str], None],
     ) -> None:
         self._plan = plan
-        self._refusing = LocalExecutor(trainer_of)
         self._folder = folder.absolute()
         self._on_epoch = on_epoch
         self._note = note
@@ -79,7 +74,7 @@ class RayExecutor:
         self._waiting: deque[tuple[float, Assignment]] = deque()
         self._given_up = 0  # slots whose actors do not start
         self._bad_hosts: set[str] = set()
-        self._has_told = False
+        self._has_noted = False
         self._ticked = time.monotonic()
 
     @property
@@ -96,9 +91,6 @@ class RayExecutor:
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment, which begins as soon as an actor is free."""
         begun = time.monotonic()
-        if assignment.deaths >= MOST_DEATHS:
-            self._refusing.submit(assignment)
-            return
         if self._connection is None:
             self._start()
         self._waiting.append((begun, assignment))
@@ -112,8 +104,6 @@ class RayExecutor:
             ClusterError: The head of the cluster is gone, or no actor can be placed.
             ResultsError: As of `Executor`.
         """
-        if refused := self._refusing.finished():
-            return refused
         began = self._ticked = time.monotonic()
         slots = self.slots
         while self._waiting or self._are_busy:
@@ -134,8 +124,8 @@ class RayExecutor:
         return any(actor.assignment for actor in self._actors)
 
     def _others(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Where time was up for one training, what becomes of the others: they write
-        their checkpoints within their epoch."""
+        """Outcomes of the other trainings where the time of one was up: each writes a
+        checkpoint at the end of its epoch."""
         found: list[Outcome] = []
         if not any(each.training is None and not each.has_died for each in outcomes):
             return found
@@ -210,8 +200,8 @@ class RayExecutor:
     def _heard(self, seconds: float) -> list[Outcome]:
         """What became of assignments; waits until any actor answers.
 
-        A pause of this process, as of a laptop that sleeps, makes nobody silent: each
-        look counts for a second at most.
+        A pause of this process, such as the sleep of a laptop, makes no actor silent:
+        each poll counts for a second at most.
         """
         if self._alive().check_alive():
             self._grow()
@@ -296,27 +286,27 @@ class RayExecutor:
     def _give_up(self, host: str, why: str) -> None:
         """Go on without a slot whose actors do not start; raise without any other."""
         self._given_up += 1
-        told = (
+        text = (
             f"Processes on {host} end while they start: "
             f"{sentence_of(why.splitlines()[-1])}. All machines need the same kscale "
             "and Ray."
         )
         if not self._actors:
-            raise ClusterError(told)
+            raise ClusterError(text)
         if host not in self._bad_hosts:
             self._bad_hosts.add(host)
-            self._note(f"{told} The other processes go on.")
+            self._note(f"{text} The other processes go on.")
 
     def _check_placed(self) -> None:
-        """Tell once of actors without room; raise where there is none with room."""
+        """Note once that actors have no room; raise where no actor has room."""
         late = [a for a in self._actors if a.silent > PLACING_SECONDS and not a.host]
         if late and len(late) == len(self._actors):
             raise ClusterError(
                 f"No machine of the cluster had room for a process within "
                 f"{PLACING_SECONDS:.0f} s; the same command goes on when there is room."
             )
-        if late and not self._has_told:
-            self._has_told = True
+        if late and not self._has_noted:
+            self._has_noted = True
             self._note(
                 f"There is no room for {len(late)} of "
                 f"{counted(len(self._actors), 'process', 'processes')} now; the others "
@@ -341,8 +331,8 @@ class RayExecutor:
 
 
 def _refusal(actor: Actor) -> str:
-    """Why an actor could not read the last order; empty where the actor could, or is
-    gone, which the next answer tells."""
+    """Why an actor could not read the last order; empty if the order was read, or if
+    the actor is gone, which the next poll finds."""
     order, actor.order = actor.order, None
     try:
         ray.get(order)

@@ -27,7 +27,7 @@ _MARKS: tuple[tuple[str, Callable[[Row], bool], str], ...] = (
         "a shorter training than others had, so no answer",
     ),
 )
-"""Marks that stand before a row, when they do, and what they mean."""
+"""Marks before a row: the sign, the condition, the meaning."""
 
 _REFERENCES = {
     PRESENT: "your present model as it is",

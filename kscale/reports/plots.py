@@ -54,7 +54,7 @@ class PlotData:
         outside: What lies outside, as a sentence; empty if nothing does.
         band: Params with the least and largest score that are likely by a law.
         dots: What dots of kind `front` are.
-        x_label: What stands in the place of params, where that is something else.
+        x_label: Name of the horizontal axis: params, or bytes of the weights.
     """
 
     title: str

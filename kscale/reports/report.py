@@ -48,7 +48,7 @@ class Row(Outcome):
         is_best, is_recommended: Whether it is the answer of that name.
         is_tied: Whether it has as much evidence as the best row and is within one
             standard error of it, as the best row itself is.
-        is_baseline: Whether it is there to compare with.
+        is_baseline: Whether the row is there to compare the answers with.
         over_budget: Whether it exceeds a limit.
         density: Points (per cent) above chance for each million params.
         net_score: NetScore, as `kscale.reports.measures` defines it.
@@ -185,7 +185,7 @@ class Asked:
 
     @property
     def factor(self) -> int:
-        """What a score is shown times: shares are shown in per cent."""
+        """Factor of a score that is shown: shares are shown in per cent."""
         return 100 if self.objective.is_share else 1
 
     @property

@@ -1,4 +1,4 @@
-"""The end of a search: answers are scored on the test part, models written."""
+"""The end of a search: its answers are scored on the test part and written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ class Answering:
         plan: The search.
         folder: Folder of the models.
         trainer_of: Gives what evaluates and ships a spec.
-        recorded: What the folder holds; it grows.
+        recorded: Records of the folder, to which `append` adds.
         append: Takes a new record.
         note: Takes a sentence for the user.
         is_over: Whether no time is left.

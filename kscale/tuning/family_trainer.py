@@ -64,7 +64,7 @@ class FamilyTrainer(Trainer):
     def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
         """As `Trainer.group`, by what the engine can train in one program.
 
-        What a process died of is trained alone, so that no other is blamed for it.
+        A training in which a process died has no others beside it, to be blamed too.
         """
         first, task = assignments[0], self.setup.dataset.task
         chosen, networks = [first], [self._network(first)]

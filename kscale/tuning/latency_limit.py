@@ -3,9 +3,9 @@
 Only a network that is built can be measured, so this limit comes last, and three facts
 keep the builds few and small. Among networks of one family with equal FLOPs those of
 the fewest layers are the fastest, so the widest of a depth that is fast enough bounds
-the FLOPs of all that are deeper: it is looked for from the narrowest up, in steps that
-double, and then by bisection. A network that differs from one that is too slow only by
-a larger width is too slow as well. And what a search does not come to propose is not
+the FLOPs of all that are deeper: the bound is looked for from the narrowest up, in
+steps that double, and then by bisection. A network that is wider than a slow one, and
+else equal, is too slow as well. And what a search does not come to propose is not
 measured.
 """
 
@@ -95,7 +95,7 @@ class LatencyGate:
         The measurement of the network decides. Without one it is refused unbuilt where
         a narrower network, all else equal, was too slow and none at least as wide was
         fast: one measurement that something disturbed must not rule out what is known
-        to be fast. An answer once given is given ever after, in later sessions too.
+        to be fast. The answer for a network never changes, in later sessions either.
 
         Raises:
             TimeUp: It would have to be measured, and the time is over.
@@ -181,8 +181,8 @@ class LatencyGate:
     def narrow(self, pool: Pool) -> Pool:
         """The pool without what has too many FLOPs for any depth.
 
-        From the deadline on nothing is measured: what is not known then stays. Where
-        nothing stays, the error names the fastest that was measured.
+        After the time limit nothing is measured, and specs that were not measured stay.
+        Where no spec stays, the error names the fastest that was measured.
         """
         inside = np.ones(len(pool), bool)
         for family in pool.space.families:
@@ -195,7 +195,7 @@ class LatencyGate:
     def _too_slow(self, pool: Pool, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """What of a family has too many FLOPs: for its depth, and so for any deeper.
 
-        A depth of which all is fast enough bounds nothing; then the next one is asked.
+        A depth whose networks are all fast enough bounds nothing; the next is tried.
         """
         depths = np.array([pool.spec(i).depth for i in places.tolist()], np.int64)
         if self._all_fast(pool, places, depths):

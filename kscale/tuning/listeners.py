@@ -1,4 +1,4 @@
-"""What a search tells whoever watches it."""
+"""Listeners: what a search calls while it goes on, to show its progress."""
 
 from __future__ import annotations
 

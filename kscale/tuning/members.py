@@ -11,7 +11,7 @@ from kscale.tuning.trainer import RunningTraining, TimeUp
 
 
 class Members:
-    """Trainings side by side; one that fails, or has no time left, ends alone.
+    """Trainings side by side; a failure, or the end of the time, ends one of them only.
 
     Args:
         trainings: In the order of the program's members.

@@ -91,8 +91,8 @@ class SearchRequest:
             further seeds of a spec are trials.
         examples_ladder: Whether a search for the law also trains some sizes on half and
             on a quarter of the training examples, with each class in the same share and
-            as many steps as with all. What that tells of more data is asked with
-            `kscale forecast --examples 2x`.
+            as many steps as with all. Then `kscale forecast --examples 2x` says what
+            more data would buy.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
             at least 9, 20 or 60 seconds. Without it, `normal`, or no such limit where a
@@ -133,8 +133,8 @@ class SearchRequest:
             is none, each core. All machines must see the run folder under the same path
             and have the same kscale.
         machines: Machines that train each network together, this one and others of the
-            cluster that `cluster` names. What they tell each other is neither encrypted
-            nor asked for a password: their network must be private.
+            cluster that `cluster` names. Their messages are neither encrypted nor
+            protected by a password: their network must be private.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.
@@ -284,7 +284,7 @@ class SearchRequest:
 
     @property
     def has_workers(self) -> bool:
-        """Whether other processes train, each on its own."""
+        """Whether other processes train, each another network."""
         is_asked = self.workers is not None or self.cluster is not None
         return is_asked and self.machines == 1
 

@@ -62,12 +62,12 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
 
     Args:
         settings: How the machine takes part.
-        note: Is told the address, what to run elsewhere, and what listens where.
+        note: Takes text for the user: address, open ports, commands for other machines.
 
     Raises:
         ClusterError: The node cannot start or join, or Ray ended by itself.
         MissingPackageError: Ray or its dashboard is not installed.
-        SpecError: The address is none.
+        SpecError: The address is no `host:port`.
     """
     _check(settings)
     token = (read_token if settings.address else find_or_make_token)(settings.token)
@@ -129,7 +129,7 @@ def _check_free(port: int, first: int) -> None:
 
 
 def _options(settings: NodeSettings) -> dict[str, object]:
-    """What `ray start` is told."""
+    """Options of `ray start`."""
     is_head = settings.address is None
     return {
         **{name: settings.port + step for name, step in _SERVICES.items()},

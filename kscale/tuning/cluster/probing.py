@@ -1,4 +1,4 @@
-"""What answers at an address, asked before Ray itself waits and prints."""
+"""Checks of an address before Ray connects, which would wait, or print and abort."""
 
 import socket
 import time
@@ -22,14 +22,14 @@ class _NoAnswerError(ClusterError):
 
 
 def check_cluster(address: str, token: str) -> None:
-    """Raise unless a Ray of our version answers at `host:port`, to the token alone.
+    """Raise unless Ray of the same version answers at `host:port`, to the token only.
 
     The token is sent last: a cluster that asks nobody never sees a token.
 
     Raises:
-        ClusterError: Nobody answers, or a cluster that is open to everybody, or one
-            with another token or another Ray.
-        SpecError: The address is none.
+        ClusterError: No cluster answers, or the cluster asks for no token, for another
+            token, or has another version of Ray.
+        SpecError: The address is no `host:port`.
     """
     check_address(address)
     if _call(address, "CheckAlive", None) is not None:

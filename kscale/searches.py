@@ -56,7 +56,7 @@ class SearchInterrupted(KeyboardInterrupt):
 
 
 class SearchFollowed(Exception):
-    """The process was another worker than the first, which has the run."""
+    """This process helped worker 0 to train, and worker 0 has the run."""
 
 
 @with_options([*OPTIONS])
@@ -99,9 +99,9 @@ def train(
 ) -> Run:
     """Train one network and score it on the test part.
 
-    It is a search whose budget is the network's own size, so it leaves a run folder
-    with all that a search leaves: results, majority and linear rows, report, model.
-    The network is the answer of the run, though the linear one may be better.
+    This is a search with the size of the network as its budget, so the run folder has
+    all that a search leaves: results, majority and linear rows, report, model. The
+    network is the answer of the run, even if the linear baseline is better.
 
     Args:
         family: Name of a family.
@@ -183,9 +183,9 @@ def plan(
 
     Args:
         {options}
-        measure: Whether a few networks are trained for some seconds, so that this
-            machine is known; if not, past runs in `runs/` tell, or nothing does, and no
-            TensorFlow is started.
+        measure: Whether to train a few networks for some seconds, to know how fast this
+            machine is. Otherwise times come from past runs in `runs/`, if there are
+            any, and TensorFlow is not started.
 
     Raises:
         KscaleError: As `plan_search`.
@@ -312,7 +312,7 @@ def _with_present(plan: Plan) -> Plan:
 
 
 def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:
-    """The plan, or another one if batches must be of another size for the replicas."""
+    """The plan, with batches that all replicas can share."""
     from kscale.engine.engines import make_engine
 
     data, request = plan.dataset, plan.request
@@ -331,8 +331,10 @@ def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:
 
 
 def _shortened(plan: Plan, note: Callable[[str], None]) -> Plan:
-    """The plan with the epochs that its folder has, or that a time limit is enough for;
-    epochs that were asked for stay."""
+    """The plan with as many epochs as its run folder has, or as a time limit allows.
+
+    A number of epochs that was asked for stays.
+    """
     request, began = plan.request, None
     if request.run is not None and (Path(request.run) / RUN_FILE).exists():
         began = read_run(Path(request.run))["identity"].get("epochs")
@@ -370,8 +372,7 @@ def read_keras_tuner(
         hypermodel: What the models were built from: `module:name`, a function of
             hyperparameters or a `keras_tuner.HyperModel`.
         run: Folder of the run; by default one in `runs`, named after the project.
-        task: Inputs of models that have no shapes until they are called, and what is
-            predicted.
+        task: Inputs, for models that have no shapes until they are called, and targets.
 
     Raises:
         ResultsError: The folder holds no ended trial, or none with a score, or the
@@ -394,8 +395,8 @@ def _narrowed(
     listener: Listener,
     policy: TimePolicy,
 ) -> tuple[Plan, "LatencyGate | None"]:
-    """The plan with what may be fast enough, and what measures latencies; None where
-    they are not limited."""
+    """The plan with the specs that may be fast enough, and what measures latencies:
+    None without a limit on latency."""
     if plan.budget.max_latency_ms is None:
         return plan, None
     from kscale.tuning.latency_limit import LatencyGate

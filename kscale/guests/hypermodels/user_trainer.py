@@ -124,7 +124,7 @@ class UserTrainer(Trainer):
     def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
         """A model with all its weights, its hyperparameters and its outputs.
 
-        Values are scaled for a model of which kscale decides all of its training.
+        Targets are scaled where kscale decides all of the training.
         """
         data = self.setup.dataset
         self._builds += 1

@@ -37,7 +37,7 @@ def count_network(
     >>> count_network("VGG16").size.params
     138357544
     """
-    own: dict[str, Any] = {}
+    preset: dict[str, Any] = {}
     if name.lower() in FAMILIES:
         name = name.lower()
         family, source = FAMILIES[name], ""
@@ -46,12 +46,12 @@ def count_network(
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
     else:
         name, named = find_named(name, FAMILIES)
-        family, own = FAMILIES[named.family], dict(named.knobs)
+        family, preset = FAMILIES[named.family], dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
     for knob in knobs or {}:
         find_knob(family, knob)
-    spec = family.spec(**{**own, **(knobs or {})})
-    if source and spec != family.spec(**own):
+    spec = family.spec(**{**preset, **(knobs or {})})
+    if source and spec != family.spec(**preset):
         source = " changed"
     blueprint = family.blueprint(spec, task)
     shape = f", backbone {spec.backbone}" if spec.backbone else ""
@@ -126,10 +126,7 @@ def change_task(
 
 
 def _changed_sequences(
-    task: Task,
-    inputs: Sequence[Input],
-    classes: int | None,
-    vocabulary: int | None,
+    task: Task, inputs: Sequence[Input], classes: int | None, vocabulary: int | None
 ) -> Task:
     if classes is not None:
         raise SpecError(

@@ -7,14 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from kscale.networks.families.base import Spec
-from kscale.runs.records import (
-    STAGES,
-    Record,
-    Reference,
-    Stage,
-    Training,
-    is_trained,
-)
+from kscale.runs.records import STAGES, Record, Reference, Stage, Training, is_trained
 from kscale.task.objectives import Objective
 from kscale.units import octave_of
 

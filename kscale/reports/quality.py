@@ -275,16 +275,14 @@ def quality_json(quality: Quality) -> dict[str, Any]:
             for low, high in [m.ends or (None, None)]
         },
     }
-    if quality.confusion is not None:
-        document["confusion"] = _confusion_json(quality.confusion)
-    return document
-
-
-def _confusion_json(confusion: Confusion) -> dict[str, Any]:
-    document: dict[str, Any] = {"class_names": list(confusion.class_names)}
-    if confusion.is_exclusive:
-        document["counts"] = [list(cell) for cell in confusion.counts]
-    document[confusion.nouns[1]] = [
-        {name: getattr(score, name) for name in _SCORES} for score in confusion.scores
-    ]
+    if (confusion := quality.confusion) is not None:
+        cells = [list(cell) for cell in confusion.counts]
+        document["confusion"] = {
+            "class_names": list(confusion.class_names),
+            **({"counts": cells} if confusion.is_exclusive else {}),
+            confusion.nouns[1]: [
+                {name: getattr(score, name) for name in _SCORES}
+                for score in confusion.scores
+            ],
+        }
     return document

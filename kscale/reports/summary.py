@@ -54,11 +54,7 @@ def summary_text(report: Report, folder: Path, width: int, colour: bool = False)
 
 
 def _summary(
-    report: Report,
-    folder: Path,
-    rows: Sequence[Row],
-    notes: Sequence[Note],
-    width: int,
+    report: Report, folder: Path, rows: Sequence[Row], notes: Sequence[Note], width: int
 ) -> Group:
     sentences = [each for each in sentences_of(report) if each[0] not in _FURTHER]
     items = [Text(headline(report), style="bold"), *map(named_line, sentences)]

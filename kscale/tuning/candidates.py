@@ -81,10 +81,13 @@ class Candidates(Protocol):
 
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
         """What networks share that differ in nothing but width and training, and the
-        width; 0 where it is not known which knob makes a network wider."""
+        width; 0, as by default, where no knob is known to make a network wider."""
+        return spec, 0
 
     def faster(self, spec: Spec, share: float) -> str:
-        """A sentence on what to set for networks that take a share of a spec's time."""
+        """A sentence on what to set for networks that take a share of a spec's time;
+        empty, as by default, where that is not known."""
+        return ""
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
         """What trains, evaluates and ships these candidates."""

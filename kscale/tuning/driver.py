@@ -7,12 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import (
-    BudgetError,
-    TrialError,
-    WorkerLostError,
-    writing,
-)
+from kscale.errors import BudgetError, TrialError, WorkerLostError, writing
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter

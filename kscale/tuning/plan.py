@@ -266,9 +266,7 @@ class Plan:
 
 
 def _trainers(
-    make: Callable[[TrainingSetup], Trainer],
-    names: Sequence[str],
-    setup: TrainingSetup,
+    make: Callable[[TrainingSetup], Trainer], names: Sequence[str], setup: TrainingSetup
 ) -> Callable[[Spec], Trainer]:
     from kscale.tuning.family_trainer import FamilyTrainer  # Keras is heavy
 

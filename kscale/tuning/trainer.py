@@ -21,24 +21,12 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import (
-    ResultsError,
-    TrialError,
-    WorkerLostError,
-    reason_of,
-    writing,
-)
+from kscale.errors import ResultsError, TrialError, WorkerLostError, reason_of, writing
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.task.evaluation import (
-    Scores,
-    evaluate,
-    evaluate_test,
-    mean_score,
-    short,
-)
+from kscale.task.evaluation import Scores, evaluate, evaluate_test, mean_score, short
 from kscale.task.objectives import Objective
 from kscale.units import format_bytes
 

@@ -135,7 +135,7 @@ def make_executor(
     if plan.request.has_workers:
         from kscale.tuning.cluster.ray_executor import RayExecutor
 
-        return RayExecutor(plan, folder, on_epoch, listener.note)
+        return RayExecutor(plan, trainer_of, folder, on_epoch, listener.note)
     if plan.request.strategy != "each":
         return LocalExecutor(trainer_of, on_epoch)
     from kscale.engine.engines import device_names

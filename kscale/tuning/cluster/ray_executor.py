@@ -21,6 +21,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from kscale.data.stored import data_folder
 from kscale.errors import ClusterError, SpecError, sentence_of
+from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.text import counted
 from kscale.tuning.cluster.connection import (
@@ -31,9 +32,9 @@ from kscale.tuning.cluster.connection import (
 )
 from kscale.tuning.cluster.slots import Actor, shared, silent_among
 from kscale.tuning.cluster.worker import About, Kit, Worker
-from kscale.tuning.executor import Outcome
+from kscale.tuning.executor import LocalExecutor, Outcome
 from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import Assignment
+from kscale.tuning.trainer import MOST_DEATHS, Assignment, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class RayExecutor:
 
     Args:
         plan: The search.
+        trainer_of: Gives the trainer of a spec in this process, which only refuses what
+            killed its processes: even to count such a network may kill another one.
         folder: Folder of the run, which all machines see under the same path.
         on_epoch: As of `LocalExecutor`.
         note: Takes a sentence for the user.
@@ -60,11 +63,13 @@ class RayExecutor:
     def __init__(
         self,
         plan: Plan,
+        trainer_of: Callable[[Spec], Trainer],
         folder: Path,
         on_epoch: Callable[[Job, int, int, float], None],
         note: Callable[[str], None],
     ) -> None:
         self._plan = plan
+        self._refusing = LocalExecutor(trainer_of)
         self._folder = folder.absolute()
         self._on_epoch = on_epoch
         self._note = note
@@ -91,6 +96,9 @@ class RayExecutor:
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment, which begins as soon as an actor is free."""
         begun = time.monotonic()
+        if assignment.deaths >= MOST_DEATHS:
+            self._refusing.submit(assignment)
+            return
         if self._connection is None:
             self._start()
         self._waiting.append((begun, assignment))
@@ -104,6 +112,8 @@ class RayExecutor:
             ClusterError: The head of the cluster is gone, or no actor can be placed.
             ResultsError: As of `Executor`.
         """
+        if refused := self._refusing.finished():
+            return refused
         began = self._ticked = time.monotonic()
         slots = self.slots
         while self._waiting or self._are_busy:

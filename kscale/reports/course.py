@@ -20,8 +20,8 @@ class Compute:
 
     Args:
         tried: Networks among them: a spec with a learning rate counts once.
-        epochs: Epochs that they trained, all together.
-        seconds: Their wall-clock time, all together.
+        epochs: Epochs of all trainings together.
+        seconds: Wall-clock time of all trainings together.
     """
 
     tried: int

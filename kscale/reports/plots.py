@@ -22,7 +22,7 @@ COLOURS = {
     "line": "#6b7280",
     "band": "#d6e4f5",
 }
-"""Colours of the plot by what they stand for."""
+"""Colours of the plot, by the kind of what is drawn."""
 
 _MARGIN = 0.1  # of the drawn range of scores, above and below
 

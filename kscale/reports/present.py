@@ -195,7 +195,7 @@ def present_json(report: Report) -> dict[str, Any] | None:
 
 
 def _known_flops(row: Row) -> int | None:
-    """At least so many; None where nothing is known."""
+    """FLOPs of the layers that can be counted; None where none can."""
     return row.flops if row.flops or not row.unknown_flops else None
 
 

@@ -35,7 +35,7 @@ class Candidates(Protocol):
 
     @property
     def largest(self) -> Spec:
-        """The candidate of the most work, as far as they are known."""
+        """The candidate of the most work, of those that are known so far."""
 
     def identity(self) -> dict[str, Any]:
         """What tells a search of these candidates from others, beside names, data and
@@ -77,7 +77,7 @@ class Candidates(Protocol):
         """Exact size."""
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
-        """Build a network; what measures a forward pass of it, again and again."""
+        """Build a network; gives a function that measures one forward pass."""
 
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
         """What networks share that differ in nothing but width and training, and the

@@ -103,7 +103,7 @@ class CostModel:
         return self._cost(job, job.spec not in self._kept)
 
     def spend(self, job: Job) -> float:
-        """Seconds of a job, which is done from now on: no network of it is new."""
+        """Seconds of a job, whose network is not new any more from now on."""
         seconds = self.cost(job)
         self._keep(job.spec)
         return seconds
@@ -159,7 +159,7 @@ class CostModel:
     def _fitted(self, family: str) -> Amounts:
         """Rates of a family, or of all without a name."""
         near = np.maximum(self._rates(""), 0.1 * _TYPICAL) if family else _TYPICAL
-        known = [it for it in self._seen if family in ("", it.spec.family)]
+        known = [seen for seen in self._seen if family in ("", seen.spec.family)]
         if not known:
             return near
         from scipy.optimize import nnls  # slow to import, and a plan needs none

@@ -55,7 +55,7 @@ class Executor(Protocol):
         """Take an assignment; it may begin at once or later."""
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Outcomes since the last call; waits for one, at most so many seconds.
+        """Outcomes since the last call; waits for one, at most `timeout` seconds.
 
         Raises:
             ResultsError: A checkpoint cannot be written: no training could end well.

@@ -129,7 +129,7 @@ class FamilyTrainer(Trainer):
             return members.results
         data = self.setup.dataset.seen_by(members.trainings[0].record.spec)
         validation = data.validation.inputs, data.validation.targets
-        program = self._started(networks, [it.record for it in members.trainings])
+        program = self._started(networks, [each.record for each in members.trainings])
         members.begin(program)
         outputs: list[Outputs] = []
         while not members.are_ended:

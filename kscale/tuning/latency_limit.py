@@ -53,13 +53,13 @@ def settled_latency(measure: Callable[[], Latency], limit: float) -> Latency:
 class LatencyGate:
     """Lets through the networks that are fast enough; each is measured once at most.
 
-    What cannot be measured (its memory is not there, building it fails, it took the
-    process down twice) is recorded as failed and not let through.
+    A network that cannot be measured (memory is missing, building fails, the process
+    died twice) is recorded as failed and not let through.
 
     Args:
         plan: The search, whose budget has `max_latency_ms`.
         folder: Folder of the run.
-        recorded: Records of earlier sessions; what they measured is not measured again.
+        recorded: Records of earlier sessions, whose measurements are not repeated.
         record: Takes each new measurement.
         policy: The time limit, after which nothing is measured to be let through.
 
@@ -92,13 +92,14 @@ class LatencyGate:
     def admits(self, spec: Spec) -> bool:
         """Whether a network is fast enough; builds and measures it if need be.
 
-        The measurement of the network decides. Without one it is refused unbuilt where
-        a narrower network, all else equal, was too slow and none at least as wide was
-        fast: one measurement that something disturbed must not rule out what is known
-        to be fast. The answer for a network never changes, in later sessions either.
+        The measurement of the network decides. Without a measurement, the network is
+        refused unbuilt where a narrower network, all else equal, was too slow and none
+        at least as wide was fast: a disturbed measurement must not rule out what is
+        known to be fast. The answer for a network never changes, not even in later
+        sessions.
 
         Raises:
-            TimeUp: It would have to be measured, and the time is over.
+            TimeUp: The network would have to be measured, and the time is over.
         """
         same, width = self._alike(spec)
         if width not in same:
@@ -120,7 +121,7 @@ class LatencyGate:
             return None
 
     def measured(self, spec: Spec) -> Measurement:
-        """What was measured of a network, now or before, however late it is."""
+        """The measurement of a network, now or before, also after the time limit."""
         same, width = self._alike(spec)
         if width not in same:
             same[width] = self._measure(spec)

@@ -109,7 +109,7 @@ class Members:
         ]
 
     def _each(self, step: Callable[[int, RunningTraining], Training | None]) -> None:
-        """Do something for each that has not ended; a record, or an error, ends it."""
+        """Take a step of each open training; a record or an error ends the training."""
         for member, training in enumerate(self.trainings):
             if member in self._ended:
                 continue

@@ -47,7 +47,7 @@ def remember_runs(costs: CostModel) -> int:
 
 
 def _costs_of(folder: Path) -> CostModel | None:
-    """What has seen the trainings of a run; None where they say nothing of here."""
+    """A cost model of a run; None for a run without trainings, or of other machines."""
     try:
         run = RecordedRun(folder)
     except ResultsError:

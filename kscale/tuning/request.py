@@ -310,7 +310,7 @@ class SearchRequest:
         return MOST_TRIALS if self.trials is None else self.trials
 
     def budget(self, memory_batch: int = 32) -> Budget:
-        """The limits; memory is that of training steps of so many examples."""
+        """The limits; memory is that of training steps of `memory_batch` examples."""
         names = [item.name for item in fields(Budget) if hasattr(self, item.name)]
         limits = {name: getattr(self, name) for name in names}
         limits["bits"] = BITS[str(self.bits)]

@@ -41,7 +41,7 @@ Write = Callable[[Path, Progress], None]
 _T = TypeVar("_T")
 
 MOST_DEATHS = 2
-"""A training that killed so many processes, and came no further, has failed."""
+"""Processes that die of a training before it has failed, if it comes no further."""
 
 
 class TimeUp(Exception):
@@ -111,7 +111,7 @@ class TrainingSetup:
         """The examples of an epoch of a training, `(steps, batch_size)`.
 
         Shares are nested, and stratified by the targets. Every training has the same
-        number of steps, so that one on fewer examples sees each of them more often.
+        number of steps: on fewer examples, each example is seen more often.
         """
         everything, recipe = len(self.dataset.train), self.recipe
         about = everything, training.seed, epoch, self.dataset.lengths
@@ -213,7 +213,7 @@ def check_memory(what: str, needed: int, devices: Devices) -> None:
 class RunningTraining:
     """A training while it runs: its time, progress, checkpoints and record.
 
-    Every trainer uses it, so that going on, ending in time, failing and scoring are
+    All trainers use this class, so that going on, ending, failing and scoring are
     the same for all candidates.
 
     Args:
@@ -281,7 +281,7 @@ class RunningTraining:
             )
 
     def check_survival(self, devices: Devices) -> None:
-        """Refuse a training that would end the process, by what it did or will hold."""
+        """Refuse a training that kills processes or needs more memory than is free."""
         if self.assignment.deaths >= MOST_DEATHS:
             raise TrialError("the process died twice while training it")
         check_memory("training", self.record.memory, devices)

@@ -160,7 +160,7 @@ def check_connectable(address: str | None) -> None:
 
     Raises:
         ClusterError: This process has another Ray; nobody answers, the token is missing
-            or wrong, the cluster asks nobody for one, or it is of another version.
+            or wrong, the cluster needs no token, or has another version of Ray.
         MissingPackageError: Ray is not installed.
         SpecError: The address is no `host:port`.
     """

@@ -47,7 +47,7 @@ _MOST_FAILED_STARTS = 3
 
 
 class RayExecutor:
-    """Runs assignments in actors of Ray, which starts with the first of them.
+    """Runs assignments in actors of Ray, which starts with the first assignment.
 
     Args:
         plan: The search.

@@ -102,7 +102,7 @@ class Worker:
         self._due.put(assignment)
 
     def poll(self, seconds: float) -> Heard:
-        """What happened; waits for the end of a training, at most so many seconds.
+        """News since the last poll; waits for the end of a training, at most `seconds`.
 
         Raises:
             KscaleError: No training can end well.

@@ -108,7 +108,7 @@ def compression_lines(found: Compressions) -> Iterator[str]:
         yield text
     for record in found.failed:
         yield f"{record.method} failed: {printable(record.reason)}"
-    seeds = {len(row.records) for row in found.rows if _trains(row.method)}
+    seeds = {row.seeds for row in found.rows if _trains(row.method)}
     if max(seeds, default=1) > 1:
         numbers = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
         yield f"scores of methods that train are means over {numbers} seeds"
@@ -226,8 +226,8 @@ def _row_json(found: Compressions, row: Compressed) -> dict[str, Any]:
         **{name: getattr(row.best, name) for name in _FIGURES},
         "score": row.score,
         "stderr": row.stderr,
-        "seeds": len(row.records),
-        "by_seed": [_seed_json(record) for record in row.records],
+        "seeds": row.seeds,
+        "by_seed": [_seed_json(record) for record in row.results],
         "difference": difference.gain,
         "difference_stderr": difference.stderr,
         "is_tied": difference.is_tie,

@@ -24,8 +24,7 @@ TEXTS = argument_texts(SearchRequest)
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
     *("precision", "parametrization", "strategy", "workers", "cluster"),
-    "machines",
-    *("baseline", "retrain_baseline", "run"),
+    *("machines", "baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
 

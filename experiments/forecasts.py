@@ -48,6 +48,7 @@ import numpy as np
 
 from kscale.runs.law.law import fit_law
 from kscale.runs.law.points import Point
+from kscale.runs.law.quantities import Quantity
 
 ROWS = Path(__file__).parent / "results" / "forecasts.jsonl"
 Curve = Callable[[float], float]
@@ -289,6 +290,14 @@ LADDERS = {
     ),
     "mnist": Ladder("mnist.npz", "cnn", 4, (1, 2, 3, 4, 6, 8, 12, 16), 3),
     "cifar10": Ladder("cifar10_images.zip", "cnn", 4, (2, 3, 4, 6, 8, 12, 16, 24), 12),
+    "mnist_mlp": Ladder("mnist.npz", "mlp", 2, (2, 3, 4, 6, 8, 12, 16, 32, 64), 5),
+    "ag_news": Ladder("ag_news_7600.csv.gz", "mlp", 1, (1, 2, 3, 4, 6, 8, 16, 32), 10),
+    "housing_long": Ladder(
+        "california_housing.csv.gz",
+        *("mlp", 2, (3, 4, 6, 8, 12, 16, 24, 32, 48, 64), 120),
+        "median_house_value",
+    ),
+    "digits": Ladder("digits", "mlp", 1, (2, 3, 4, 6, 8, 12, 16, 32, 64), 40),
     "multi30k_en": Ladder(
         *("multi30k_train.tsv.gz", "gpt", 2, (8, 12, 16, 24, 64), 4),
         options={"next": "en", "vocabulary": 1000},
@@ -302,21 +311,25 @@ def train_ladders(data: Path, names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             ladder = LADDERS[name]
-            path = _unpacked(data / ladder.path, Path(folder))
+            is_embedded = name == "digits"
+            path = data / ladder.path
+            source = name if is_embedded else _unpacked(path, Path(folder))
             for width in ladder.widths:
                 is_last = width == ladder.widths[-1]
                 if (name, width) not in {(r["set"], r["width"]) for r in rows()}:
-                    row = trained(ladder, path, width, 3 if is_last else 2)
+                    row = trained(ladder, source, width, 3 if is_last else 2)
                     with ROWS.open("a") as file:
                         file.write(json.dumps({"set": name, **row}) + "\n")
 
 
-def trained(ladder: Ladder, path: Path, width: int, seeds: int) -> dict[str, Any]:
+def trained(
+    ladder: Ladder, source: Path | str, width: int, seeds: int
+) -> dict[str, Any]:
     """A network trained over some seeds, and its test scores."""
     import kscale
 
     data = kscale.load_dataset(
-        path, **({"label": ladder.label} if ladder.label else {}), **ladder.options
+        source, **({"label": ladder.label} if ladder.label else {}), **ladder.options
     )
     knobs = {"depth": ladder.depth, "width": width}
     found = []
@@ -381,6 +394,9 @@ def trained_table() -> str:
         if len(points) < 4:
             continue
         low, middle, high = by_law(points, last["params"])
+        is_share = max(last["scores"]) <= 1
+        share = Quantity("error", step=1 / last["examples"] if is_share else 0.0)
+        low, high = share.interval(low, high)
         truth = float(np.mean(errors))
         sizes = f"{len(points)}, {points[0].size:,} to {points[-1].size:,}"
         held = "yes" if low <= truth <= high else "no"

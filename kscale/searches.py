@@ -415,5 +415,7 @@ def _narrowed(
         )
     for family in pool.space.families:
         if not narrow.by_family({family.name: 1}).any():
-            listener.note(f"Family {family.name} is left out: all of it is too slow.")
+            listener.note(
+                f"Family {family.name} is left out: all its networks are too slow."
+            )
     return replace(plan, candidates=replace(candidates, pool=narrow)), gate

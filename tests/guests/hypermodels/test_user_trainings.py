@@ -280,7 +280,7 @@ class Leaving(Phases):
 def test_a_fit_that_ends_the_program_is_a_failed_training(tmp_path: Path) -> None:
     result, _ = trained(plan_of(Leaving()), tmp_path)
     assert result.status == "failed"
-    assert result.reason == "it ended the program with sys.exit(3)"
+    assert result.reason == "the code ended the program with sys.exit(3)"
 
 
 def test_what_is_unknown_of_a_model_is_recorded(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     if request.hypermodel is None:
         plan = family_plan(*found)
     else:
-        from kscale.guests.hypermodels.candidates import user_candidates
+        from kscale.guests.hypermodels.user_candidates import user_candidates
 
         plan = Plan(*found, user_candidates(request, dataset, budget, recipe))
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
@@ -293,11 +293,11 @@ def _with_present(plan: Plan) -> Plan:
     request = plan.request
     if plan.baseline is None:
         return plan
+    from kscale.guests.present_model.present_scores import load_present
     from kscale.guests.present_model.retraining import (
         RetrainedReference,
         check_retrainable,
     )
-    from kscale.guests.present_model.scoring import load_present
 
     present = load_present(plan.baseline, plan.dataset, plan.objective)
     references: list[ReferenceSource] = [present]

@@ -65,7 +65,7 @@ def compress(
     named = [name for each in methods for name in each.split(",")]
     for name in named:
         parse_chain(name)  # refused before TensorFlow starts
-    chosen = options.opened(run)
+    chosen = options.opened_run(run)
     start_tensorflow(quiet)
     note = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     found = chosen.compress(named, note=note, **how)

@@ -52,7 +52,7 @@ def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> 
       kscale export runs/demo --format litert -o digits.tflite
     """
     as_json = how.pop("as_json")
-    chosen = options.opened(run)
+    chosen = options.opened_run(run)
     if how["path"] is not None:  # what is refused needs no start
         check_target(how["path"], FORMATS[how["format"]], how["overwrite"])
     start_tensorflow(quiet)

@@ -77,7 +77,7 @@ def report(
     options.refuse_if(half, "--keras-tuner and --hypermodel need each other.")
     options.refuse_if(shape and not project, "--input is for --keras-tuner.")
     if project is None:
-        chosen = options.opened(run)
+        chosen = options.opened_run(run)
     else:
         start_tensorflow(quiet=True)
         from kscale.searches import read_keras_tuner

@@ -37,7 +37,7 @@ from kscale.networks.families.base import Spec
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Export
-from kscale.runs.stored import METHOD_OF_BITS, compress_command
+from kscale.runs.stored_bits import METHOD_OF_BITS, compress_command
 from kscale.ship.artifacts import Artifact
 from kscale.ship.comparing import DRAWN, Comparison, Examples, compared, scored
 from kscale.ship.extras import check_extra

@@ -11,7 +11,7 @@ from kscale import Run, tune
 from kscale.data.loading import load_dataset
 from kscale.errors import SpecError
 from kscale.runs.entries import rounded_of
-from kscale.runs.stored import METHOD_OF_BITS
+from kscale.runs.stored_bits import METHOD_OF_BITS
 from kscale.searches import plan_search
 
 ASKED: dict[str, Any] = {

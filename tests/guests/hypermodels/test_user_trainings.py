@@ -18,7 +18,7 @@ from tuning.made_models import custom, sequential
 from kscale import load_dataset, tune
 from kscale.engine.progress import progress_in
 from kscale.errors import BudgetError
-from kscale.guests.hypermodels.candidates import raw_dataset
+from kscale.guests.hypermodels.user_candidates import raw_dataset
 from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.reports.hparams import session_values
 from kscale.runs.records import Measurement, Training

@@ -215,7 +215,8 @@ def save_user_model(
         write_whole(path, packaged.save)
         return what_opening_needs(path)
     except Exception as error:  # a user's layers may fail in any way
-        reason = reason_of(error)
+        cause = error.__cause__
+        reason = reason_of(cause if isinstance(cause, Exception) else error)
     weights = path.with_suffix(".weights.h5")
     try:
         model.save_weights(weights)

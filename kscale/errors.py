@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -120,7 +121,7 @@ def check_least(name: str, value: Any, least: int | float) -> None:
 
     The number must be whole where `least` is an int.
     """
-    is_number = isinstance(value, int if isinstance(least, int) else int | float)
+    is_number = isinstance(value, Integral if isinstance(least, int) else Real)
     if not (is_number and value >= least):
         raise SpecError(f"`{name} >= {least:g}` must hold, but got {name}={value!r}.")
 

@@ -1,7 +1,6 @@
 """`kscale compress`: smaller files of a trained model, measured."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -36,14 +35,8 @@ def _method_list() -> str:
     show_default=True,
     help="Networks of each method that trains, from as many seeds.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to copy the files to.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace files in that folder.")
+@options.output_option("Folder to copy the files to.", "folder", file_okay=False)
+@options.overwrite_option
 @options.json_option
 @options.quiet_option
 def compress(

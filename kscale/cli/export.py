@@ -1,7 +1,6 @@
 """`kscale export`: a trained model to take elsewhere."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,16 +21,10 @@ from kscale.ship.formats import FORMATS, check_target
     FORMATS,
     "A Keras file, a folder for TensorFlow Serving, or a file of LiteRT or ONNX.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path),
-    help="File or folder to write.  [default: one in the run folder]",
+@options.output_option(
+    "File or folder to write.  [default: one in the run folder]", "path"
 )
-@click.option(
-    "--overwrite", is_flag=True, help="Replace a model that is there already."
-)
+@options.overwrite_option
 @options.moved_option
 @options.code_option
 @options.json_option

@@ -40,7 +40,7 @@ from kscale.runs.law.points import parse_sizes
     help="Also answer beyond four times the largest size trained.",
 )
 @options.json_option
-@options.output_option("Also draw the law (.png, .svg).")
+@options.output_option("Also draw the law (.png, .svg).", dir_okay=False)
 def forecast(
     source: str | None,
     params: Sequence[Sequence[int]],

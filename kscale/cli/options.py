@@ -274,10 +274,15 @@ model_option = choice_option(
 )
 
 
-def output_option(text: str) -> Decorator:
-    """The option of a file that is written besides what is printed."""
-    path = click.Path(dir_okay=False, path_type=Path)
-    return click.option("-o", "--output", type=path, help=text)
+def output_option(text: str, name: str = "output", **kind: Any) -> Decorator:
+    """The option of what is written besides what is printed; `kind` is of a path."""
+    path = click.Path(path_type=Path, **kind)
+    return click.option("-o", "--output", name, type=path, help=text)
+
+
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace what is there already."
+)
 
 
 json_option = click.option(

@@ -22,7 +22,9 @@ from kscale.task.tasks import Task
 @click.option("--code", is_flag=True, help="Print a network as plain Keras code.")
 @options.model_option
 @options.json_option
-@options.output_option("Also write a picture (.png, .svg) or a page (.html).")
+@options.output_option(
+    "Also write a picture (.png, .svg) or a page (.html).", dir_okay=False
+)
 @click.option(
     "--keras-tuner",
     "project",

@@ -43,6 +43,13 @@ from kscale.text import counted, listed
     help="How freely a text goes on, of language models: tokens are drawn from "
     "probabilities that a low temperature makes less alike.  [default: the likeliest]",
 )
+@click.option(
+    "--beams",
+    type=options.number(1, 1000),
+    metavar="N",
+    help="Beginnings of a text that are followed at once.  [default: 4 of a "
+    "translation, 1 of a transcript]",
+)
 @options.choice_option("--format", "form", ("table", "csv"), "Form of the predictions.")
 @options.code_option
 @options.json_option
@@ -80,11 +87,11 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     """The task of a run or of an exported file, and what predicts files inside."""
     if is_artifact(Path(run)):
         source = click.get_current_context().get_parameter_source
-        for name in ("which", "hypermodel", "temperature"):
+        for name in ("which", "hypermodel", "temperature", "beams"):
             options.refuse_if(
                 source(name) is not ParameterSource.DEFAULT,
-                "--model, --hypermodel and --temperature are of a run, and an exported "
-                "file has one model.",
+                "--model, --hypermodel, --temperature and --beams are of a run, and an "
+                "exported file has one model.",
             )
         artifact = Artifact.open(Path(run))
         yield artifact.task, lambda files, which, top: artifact.predict(files, top)
@@ -94,7 +101,8 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(how["hypermodel"]):
-        predict = partial(opened.predict, temperature=how["temperature"])
+        chosen = {name: how[name] for name in ("temperature", "beams")}
+        predict = partial(opened.predict, **chosen)
         yield opened.task, predict
 
 

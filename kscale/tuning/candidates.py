@@ -19,37 +19,30 @@ class Candidates(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """What reports show as families."""
-        ...
 
     @property
     def sets_rates(self) -> bool:
         """Whether a job sets the learning rate; if not, the code of a model does."""
-        ...
 
     @property
     def found(self) -> str:
         """What of the candidates fits the budget, in a few words."""
-        ...
 
     @property
     def most_work(self) -> float:
         """Largest `Size.training_work`; infinity where only one network may be trained
         at a time."""
-        ...
 
     @property
     def largest(self) -> Spec:
         """The candidate of the most work, as far as they are known."""
-        ...
 
     def identity(self) -> dict[str, Any]:
         """What makes a search of these candidates another one, beside names, data and
         budget: plain data."""
-        ...
 
     def description(self) -> dict[str, Any]:
         """Further items of run.json: plain data."""
-        ...
 
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
         """Do what must succeed before anything is written.
@@ -62,44 +55,34 @@ class Candidates(Protocol):
         Raises:
             BudgetError, ExportError, SpecError: The candidates cannot be searched.
         """
-        ...
 
     def notes(self) -> Sequence[str]:
         """Sentences for the report on what was drawn."""
-        ...
 
     def keep(self, folder: Path) -> None:
         """Keep in the folder of the run what a later session would work out again."""
-        ...
 
     def draws(self) -> Draws:
         """What a searcher tries, all within the budget."""
-        ...
 
     def most_trials(self, asked: int) -> int:
         """How many specs may be tried, of those asked for."""
-        ...
 
     def size(self, spec: Spec) -> Size:
         """Exact size."""
-        ...
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
         """Build a network; what measures a forward pass of it, again and again."""
-        ...
 
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
         """What networks share that differ in nothing but width and training, and the
         width; 0 where it is not known which knob makes a network wider."""
-        ...
 
     def faster(self, spec: Spec, share: float) -> str:
         """A sentence on what to set for networks that take a share of a spec's time."""
-        ...
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
         """What trains, evaluates and ships these candidates."""
-        ...
 
     def trainer_of(
         self, request: SearchRequest, budget: Budget
@@ -111,4 +94,3 @@ class Candidates(Protocol):
             request: What was asked.
             budget: What a network may cost.
         """
-        ...

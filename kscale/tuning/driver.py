@@ -68,6 +68,8 @@ class Driver:
         executor: Runs the members of jobs; by default in this process, on its devices.
         gate: Measures latencies, where they are limited.
         write_page: Writes the page of the run when all else is done.
+        may_be_blamed: Tells, after the loss of a worker, whether what was trained may
+            have caused the loss.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Driver:
         executor: Executor | None = None,
         gate: LatencyGate | None = None,
         write_page: PageWriter = lambda folder, records: None,
+        may_be_blamed: Callable[[], bool] = lambda: True,
     ) -> None:
         self.plan = plan
         self.folder = folder
@@ -88,6 +91,7 @@ class Driver:
         self.policy = policy
         self.gate = gate
         self.write_page = write_page
+        self.may_be_blamed = may_be_blamed
         self.trainer_of = plan.trainers()
         self.executor = executor or make_executor(
             plan, self.trainer_of, folder, listener
@@ -142,7 +146,8 @@ class Driver:
             ).run()
             self.write_page(self.folder, self.recorded)
         except WorkerLostError:
-            self._open.clear()  # as if the process died, so that deaths are counted
+            if self.may_be_blamed():  # counted as if this process had died
+                self._open.clear()
             raise
         finally:
             self.executor.close()

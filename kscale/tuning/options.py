@@ -50,6 +50,7 @@ def single_request(
         max_params=max(chosen.size(spec, dataset.task).params, 1),
         family=(family,),
         settings={**dict(spec.knobs), "learning_rate": rate},
+        searcher="random",  # which trains a network in one piece
         trials=1,
         finalist_seeds=0,
         **options,

@@ -147,10 +147,14 @@ def make_executor(
     return DeviceExecutor(trainers, on_epoch)
 
 
-def all_machines(request: SearchRequest, note: Note) -> AbstractContextManager[None]:
-    """Inside, all machines of a cluster that share each training have met."""
+def all_machines(
+    request: SearchRequest, note: Note
+) -> AbstractContextManager[Callable[[], bool]]:
+    """Inside, all machines of a cluster that share each training have met; gives what
+    tells, after the loss of a machine, whether the training may have caused the loss.
+    """
     if request.cluster is None or request.machines == 1:
-        return nullcontext()
+        return nullcontext(lambda: True)
     from kscale.tuning.cluster.group import group
 
     return group(request.cluster, request.machines, request.class_weights, note)

@@ -52,7 +52,6 @@ class ReferenceSource(Protocol):
         Raises:
             TimeUp: The time was over first.
         """
-        ...
 
 
 class Majority:

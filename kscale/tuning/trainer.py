@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from msgspec.structs import replace
@@ -164,7 +164,15 @@ def _opened(folder: Path, shared: dict[str, Any]) -> TrainingSetup:
 
 
 class Trainer(Protocol):
-    """Trains and evaluates the networks of one kind of candidates."""
+    """Trains and evaluates the networks of one kind of candidates.
+
+    A trainer trains members one by one, unless it has methods of its own for groups.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """Members of one program at most; 1 where several lose."""
+        return 1
 
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
@@ -178,6 +186,19 @@ class Trainer(Protocol):
             TimeUp: The time was over first; a checkpoint is in `assignment.target`.
             WorkerLostError: A machine that trained, too, is gone.
         """
+
+    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
+        """The first assignment, and those that are worth training with the first."""
+        return [assignments[0]]
+
+    def train_together(
+        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
+    ) -> list[Training | None]:
+        """Train a group as `train` does each; None where the time was over first."""
+        try:
+            return list(map(self.train, assignments, on_epochs))
+        except TimeUp:
+            return [None]
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         """What a finished training reaches on a part, with all that is tested.
@@ -195,25 +216,6 @@ class Trainer(Protocol):
         Raises:
             ExportError: The weights are damaged, or the file cannot be written.
         """
-
-
-@runtime_checkable
-class GroupTrainer(Trainer, Protocol):
-    """A trainer that may train several members in one program.
-
-    Attributes:
-        at_once: Members at most; 1 where several lose.
-    """
-
-    at_once: int
-
-    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """The first assignment, and those that are worth training with the first."""
-
-    def train_together(
-        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
-    ) -> list[Training | None]:
-        """Train a group as `train` does each; None where the time was over first."""
 
 
 def check_memory(what: str, needed: int, devices: Devices) -> None:
@@ -277,21 +279,12 @@ class RunningTraining:
         several are trained at once."""
         return self._seconds_before + (time.monotonic() - self._began) / self._beside
 
-    def run(self, train: Callable[[], Training], devices: Devices) -> Training:
-        """The record that a function returns, or the record of its failure.
+    def tried(self, step: Callable[[], _T]) -> _T | Training:
+        """What a function returns, or the record of its failure.
 
         Raises:
             ResultsError, TimeUp, WorkerLostError: As `Trainer.train`.
         """
-
-        def checked() -> Training:
-            self.check_survival(devices)
-            return train()
-
-        return self.tried(checked)
-
-    def tried(self, step: Callable[[], _T]) -> _T | Training:
-        """What a function returns, or the record of its failure; raises as `run`."""
         try:
             return step()
         except (TimeUp, ResultsError, WorkerLostError):

@@ -41,8 +41,8 @@ _SECONDS_BETWEEN_NOTES = 5.0
 class UserCandidates:
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
-    The data set is the one that the models are given; the outline holds the
-    hyperparameters at their defaults, with the values that each may have.
+    `dataset` is in the form in which the models take it; `outline` holds the
+    hyperparameters of the default model, with the values that each may have.
     """
 
     models: UserModels
@@ -140,7 +140,7 @@ class UserCandidates:
     def trainer_of(
         self, request: SearchRequest, budget: Budget
     ) -> Callable[[TrainingSetup], UserTrainer]:
-        """The code is read and counted anew there."""
+        """A trainer for another process, which reads and counts the code anew."""
         return partial(_trainer, replace(request, data=None, baseline=None), budget)
 
 

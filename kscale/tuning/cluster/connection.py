@@ -30,6 +30,7 @@ PLACING_SECONDS = 60.0
 _HEAD_SECONDS = 5.0  # between two looks for the head of the cluster, and for an answer
 _MOST_UNANSWERED = 3
 _MOST_A_CORE = 4  # processes, each of which holds half a gigabyte and more
+_NODE_DIED = "its node has died"  # in Ray's words
 _OBJECT_BYTES = 2**27  # shared memory of a local Ray; data of a search go by path
 
 
@@ -149,6 +150,13 @@ def _node(row: dict[str, Any]) -> Node:
         row["NodeManagerHostname"] or row["NodeManagerAddress"],
         *(int(has.get(name, 0)) for name in ("CPU", "GPU", "memory")),
     )
+
+
+def is_of_node(error: Exception) -> bool:
+    """Whether an error of Ray tells that a machine is lost, not a process alone."""
+    from ray.exceptions import ActorUnavailableError
+
+    return isinstance(error, ActorUnavailableError) or _NODE_DIED in str(error)
 
 
 def check_connectable(address: str | None) -> None:

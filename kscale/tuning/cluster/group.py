@@ -32,6 +32,7 @@ from kscale.tuning.cluster.connection import (
     Connection,
     Node,
     connect,
+    is_of_node,
 )
 
 _MEETING_SECONDS = 60.0
@@ -65,8 +66,11 @@ class Follower:
 @contextmanager
 def group(
     cluster: str, machines: int, class_weights: str, note: Note
-) -> Iterator[None]:
+) -> Iterator[Callable[[], bool]]:
     """Inside, this process is worker 0 of several machines, which have met.
+
+    The function that is given tells, after a loss, whether what was trained may have
+    caused the loss: a follower's process ended, and the follower's machine did not.
 
     Args:
         cluster: `host:port` of a cluster's head.
@@ -101,7 +105,7 @@ def group(
             _met()
             have_met = True
             with _watched(connection, following):
-                yield
+                yield lambda: _may_be_blamed(connection, following)
         except (ClusterError, SpecError, WorkerLostError) as error:
             connection.check_alive(is_due=True)
             cause = _cause(following, others, have_met)
@@ -266,6 +270,22 @@ def _errors(following: list[Any]) -> dict[int, Exception]:
         except ray.exceptions.RayError as error:
             errors[place] = error
     return errors
+
+
+def _may_be_blamed(connection: Connection, following: list[Any]) -> bool:
+    """Whether a follower ended on a machine that lives, in a cluster that lives."""
+    import ray
+
+    try:
+        connection.check_alive(is_due=True)
+    except ClusterError:
+        return False
+    ray.wait(following, timeout=_FAULT_SECONDS)
+    return any(
+        not is_of_node(error)
+        and not isinstance(getattr(error, "cause", None), WorkerLostError)
+        for error in _errors(following).values()
+    )
 
 
 def _cause(

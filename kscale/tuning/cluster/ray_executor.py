@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from kscale.data.stored import data_folder
 from kscale.errors import ClusterError, SpecError, sentence_of
@@ -28,6 +28,7 @@ from kscale.tuning.cluster.connection import (
     PLACING_SECONDS,
     Connection,
     connect,
+    is_of_node,
 )
 from kscale.tuning.cluster.slots import Actor, shared, silent_among
 from kscale.tuning.cluster.worker import About, Kit, Worker
@@ -42,7 +43,6 @@ LAST_SECONDS = 10.0
 
 _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
-_NODE_DIED = "its node has died"
 _MOST_FAILED_STARTS = 3
 
 
@@ -241,8 +241,7 @@ class RayExecutor:
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            is_of_node = isinstance(error, ActorUnavailableError)
-            return self._lost(actor, f"{error}", is_of_node or _NODE_DIED in f"{error}")
+            return self._lost(actor, str(error), is_of_node(error))
         seconds = max(_POLL_SECONDS, len(self._actors) / _POLLS_A_SECOND)
         actor.asked = actor.handle.poll.remote(seconds)
         if isinstance(answer, About):
@@ -262,21 +261,24 @@ class RayExecutor:
         actor.assignment = None
         return Outcome(assignment, answer.training)
 
-    def _lost(self, actor: Actor, why: str, is_of_node: bool = False) -> Outcome | None:
+    def _lost(
+        self, actor: Actor, why: str, is_machine_lost: bool = False
+    ) -> Outcome | None:
         """Put another actor in the place of one that is dead or stopped.
 
         Args:
-            actor: Who is lost.
+            actor: The actor that is lost.
             why: What is known of the loss.
-            is_of_node: Whether the machine is lost, so that no training is to blame.
+            is_machine_lost: Whether the whole machine is lost, through no fault of
+                the training.
         """
         logger.debug("a process of %s is lost: %s", actor.host, why)
         connection = self._alive()
         connection.check_alive(is_due=True)
         _kill(actor)
         if actor.node and actor.node not in [node.id for node in connection.nodes()]:
-            is_of_node = True
-        failures = 0 if actor.is_started else actor.failures + (not is_of_node)
+            is_machine_lost = True
+        failures = 0 if actor.is_started else actor.failures + (not is_machine_lost)
         place = self._actors.index(actor)
         if failures < _MOST_FAILED_STARTS:
             self._actors[place] = self._made(failures)
@@ -289,7 +291,7 @@ class RayExecutor:
             f"A process on {actor.host} ended or stopped; what was trained there goes "
             "on in another one."
         )
-        return Outcome(actor.assignment, None, True, is_blamed=not is_of_node)
+        return Outcome(actor.assignment, None, True, is_blamed=not is_machine_lost)
 
     def _give_up(self, host: str, why: str) -> None:
         """Go on without a slot whose actors do not start; raise without any other."""

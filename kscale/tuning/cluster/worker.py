@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from kscale.errors import ClusterError
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
-from kscale.tuning.trainer import Assignment, TimeUp, Trainer, TrainingSetup
+from kscale.tuning.trainer import Assignment, Trainer, TrainingSetup
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
@@ -123,7 +123,8 @@ class Worker:
             self._has_ended.set()
             while True:
                 assignment = self._due.get()
-                training = self._trained(trainer_of(assignment.job.spec), assignment)
+                trainer = trainer_of(assignment.job.spec)
+                (training,) = trainer.train_together([assignment], [self._seen])
                 with self._lock:
                     self._news.training, self._news.is_done = training, True
                 self._has_ended.set()
@@ -133,15 +134,9 @@ class Worker:
         except BaseException:  # a user's code ended the process
             os._exit(1)
 
-    def _trained(self, trainer: Trainer, assignment: Assignment) -> Training | None:
-        def seen(epochs: int, score: float) -> None:
-            with self._lock:
-                self._news.epochs.append((epochs, score))
-
-        try:
-            return trainer.train(assignment, seen)
-        except TimeUp:
-            return None
+    def _seen(self, epochs: int, score: float) -> None:
+        with self._lock:
+            self._news.epochs.append((epochs, score))
 
 
 def _threads(sharers: dict[str, int]) -> int:

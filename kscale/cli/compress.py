@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show, start_tensorflow
+from kscale.cli.output import show, start_tensorflow, tidy_on_sigterm
 from kscale.ship.compressing.methods import METHODS, Step, parse_chain
 
 
@@ -67,6 +67,7 @@ def compress(
         parse_chain(name)  # refused before TensorFlow starts
     chosen = options.opened(run)
     start_tensorflow(quiet)
+    tidy_on_sigterm()
     note = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     found = chosen.compress(named, note=note, **how)
     show(as_json, found.to_json, found.to_text)

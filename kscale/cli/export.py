@@ -8,7 +8,7 @@ import click
 from msgspec import to_builtins
 
 from kscale.cli import options
-from kscale.cli.output import start_tensorflow
+from kscale.cli.output import start_tensorflow, tidy_on_sigterm
 from kscale.reports.artifacts import artifact_text
 from kscale.ship.formats import FORMATS, check_target
 
@@ -56,6 +56,7 @@ def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> 
     if how["path"] is not None:  # what is refused needs no start
         check_target(how["path"], FORMATS[how["format"]], how["overwrite"])
     start_tensorflow(quiet)
+    tidy_on_sigterm()
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(hypermodel):

@@ -60,7 +60,7 @@ def check_cluster(request: SearchRequest) -> None:
 
 
 def _in_processes(plan: Plan) -> Plan:
-    """Each training has a process, with a device of that process alone."""
+    """Each training has a process, and each process a device."""
     request = plan.request
     if request.strategy not in ("auto", "one") or worker_count() > 1:
         raise SpecError(
@@ -150,9 +150,8 @@ def make_executor(
 def all_machines(
     request: SearchRequest, note: Note
 ) -> AbstractContextManager[Callable[[], bool]]:
-    """Inside, all machines of a cluster that share each training have met; gives what
-    tells, after the loss of a machine, whether the training may have caused the loss.
-    """
+    """Inside, all machines of a cluster that share each training have met; what is
+    given says, after a loss, whether the training may have caused the loss."""
     if request.cluster is None or request.machines == 1:
         return nullcontext(lambda: True)
     from kscale.tuning.cluster.group import group

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show, start_tensorflow
+from kscale.cli.output import show, start_tensorflow, tidy_on_sigterm
 from kscale.ship.compressing.methods import METHODS, Step, parse_chain
+from kscale.ship.extras import check_extra
 
 
 def _method_list() -> str:
@@ -59,7 +60,9 @@ def compress(
     for name in named:
         parse_chain(name)  # refused before TensorFlow starts
     chosen = options.opened_run(run)
+    check_extra("Compressing", "litert")  # before a start of seconds
     start_tensorflow(quiet)
+    tidy_on_sigterm()
     note = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     found = chosen.compress(named, note=note, **how)
     show(as_json, found.to_json, found.to_text)

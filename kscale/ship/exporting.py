@@ -250,7 +250,7 @@ def _beside(
         model,
         lambda raw: answer(artifact.fed(raw)),
         tried,
-        check=lambda path: check_free(placed(path).beside),
+        check=lambda path: check_free(*placed(path).all_beside),
         finish=lambda path, partial: placed(path).write_beside(partial),
         **more,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import reader_from_json
 from kscale.data.sources.arrays import ArrayReader
+from kscale.engine.base import BEAMS
 from kscale.errors import (
     DataError,
     ExportError,
@@ -238,6 +239,7 @@ class Run(RecordedRun):
         which: str | Entry = "recommended",
         top: int | None = None,
         temperature: float = 0.0,
+        beams: int | None = None,
     ) -> Iterator[Prediction]:
         """Predictions of a trained model for raw files, read as in training.
 
@@ -250,18 +252,21 @@ class Run(RecordedRun):
             top: Most classes in a ranking; without it, all of them.
             temperature: Of language models, how freely a text goes on; 0 takes the
                 likeliest tokens.
+            beams: Beginnings of a text that are followed at once: of a translation 4 if
+                left out, of a transcript 1, the likeliest answer of each frame.
 
         Raises:
             DataError: The run was trained on several arrays, which no file holds; or
-                there is no text that goes on.
+                there is no text that goes on, or none that beams are of.
             ExportError: The file or the weights are damaged.
             ResultsError: There is no such model in the folder.
-            SpecError: `top` is below 1, or `temperature` below 0.
+            SpecError: `top` or `beams` is below 1, or `temperature` below 0.
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
         check_least("top", 1 if top is None else top, 1)
         check_least("temperature", temperature, 0.0)
+        check_least("beams", 1 if beams is None else beams, 1)
         if "reader" not in self.description:
             self.load_model(which)  # raises for a project of KerasTuner
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
@@ -275,13 +280,22 @@ class Run(RecordedRun):
         chosen = [paths] if isinstance(paths, str | Path) else paths
         if temperature and not all(item.previous for item in self.task.inputs):
             raise DataError("Only a text that goes on has a temperature.")
+        heads = [target.head for target in self.task.targets]
+        if beams and not any(h.is_framed or h.compared is not None for h in heads):
+            raise DataError(
+                "Only translations and transcripts are searched with beams."
+            )
         if self.task.is_written:
             from kscale.ship.writing import Writer
 
-            writer = Writer.of(self, which, temperature)
+            writer = Writer.of(self, which, temperature, beams or BEAMS)
             about = (writer.answer, writer.task, writer.raw_inputs)
             return predict_files(*about, reader, chosen, noted=writer.noted)
         answer = answer_of(self.load_model(which), self.task)
+        if beams and beams > 1:
+            from kscale.ship.writing import searched
+
+            answer = searched(answer, self.task, beams)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 
     def export(

@@ -94,7 +94,9 @@ def position_ids(x):
 
 
 def stack_frames(x, frames):
-    """Neighbouring frames side by side: `(batch, length // frames, frames * n)`."""
+    """Neighbouring frames side by side, zeros after the last ones where these are too
+    few: `(batch, ceil(length / frames), frames * n)`."""
+    x = keras.ops.pad(x, ((0, 0), (0, frames - 1), (0, 0)))
     ends = [place - frames + 1 or None for place in range(frames)]
     parts = [x[:, place:end:frames] for place, end in enumerate(ends)]
     return keras.ops.concatenate(parts, axis=-1)

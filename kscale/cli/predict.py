@@ -42,6 +42,13 @@ from kscale.text import counted, listed
     help="Of language models: how freely a text goes on. Tokens are drawn at random, "
     "at a low temperature mostly the likeliest.  [default: always the likeliest]",
 )
+@click.option(
+    "--beams",
+    type=options.number(1, 1000),
+    metavar="N",
+    help="Of translations and transcripts: how many beginnings of a text are followed "
+    "at once.  [default: 4 of a translation, 1 of a transcript]",
+)
 @options.choice_option("--format", "form", ("table", "csv"), "Form of the predictions.")
 @options.code_option
 @options.json_option
@@ -79,9 +86,9 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     """The task of a run or of an exported file, and what predicts files inside."""
     if is_artifact(Path(run)):
         options.refuse_if(
-            {"which", "hypermodel", "temperature"} & options.given_options(),
-            "--model, --hypermodel and --temperature are for a run: an exported file "
-            "has a single model.",
+            {"which", "hypermodel", "temperature", "beams"} & options.given_options(),
+            "--model, --hypermodel, --temperature and --beams are for a run: an "
+            "exported file has a single model.",
         )
         artifact = Artifact.open(Path(run))
         yield artifact.task, lambda files, which, top: artifact.predict(files, top)
@@ -91,7 +98,8 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(how["hypermodel"]):
-        predict = partial(opened.predict, temperature=how["temperature"])
+        chosen = {name: how[name] for name in ("temperature", "beams")}
+        predict = partial(opened.predict, **chosen)
         yield opened.task, predict
 
 
@@ -121,5 +129,9 @@ def _reported(
         yield prediction
     for column, note in notes.items():
         others = counts[column] - 1
-        more = f" So it is with {counted(others, 'further example')}." if others else ""
+        more = (
+            f" The same holds for {counted(others, 'further example')}."
+            if others
+            else ""
+        )
         click.echo(f"Note: {note}{more}", err=True)

@@ -158,7 +158,7 @@ def _check_bits(request: SearchRequest, budget: Budget, task: Task) -> None:
         )
     families = families_for(request.family, task) if min(budget.bits) < 8 else ()
     for family in families:
-        layers = flat_layers(family.blueprint(family.spec(), task))
+        layers = flat_layers(family.blueprint(family.spec(task), task))
         if any(isinstance(layer, DepthwiseConv2D | Backbone) for layer in layers):
             raise SpecError(
                 f"Depthwise layers, as {family.name} has, stay float32 in files of 4 "

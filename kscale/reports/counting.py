@@ -50,8 +50,8 @@ def count_network(
         task, source = task or named.task, f" ({named.source})"
     for knob in knobs or {}:
         find_knob(family, knob)
-    spec = family.spec(**{**own, **(knobs or {})})
-    if source and spec != family.spec(**own):
+    spec = family.spec(task, **{**own, **(knobs or {})})
+    if source and spec != family.spec(task, **own):
         source = " changed"
     blueprint = family.blueprint(spec, task)
     shape = f", backbone {spec.backbone}" if spec.backbone else ""

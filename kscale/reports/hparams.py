@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -144,7 +145,9 @@ def _domains(run: RecordedRun) -> dict[str, Any]:
     is_listed = all(name in FAMILIES for name in identity["families"])
     values, params, flops = _listed(run) if is_listed else _drawn(run)
     linear = find_family("linear")
-    for name, value in linear.spec().knobs:
+    # Of an earlier version other defaults may have been trained.
+    specs = [linear.spec(), *(item.spec for item in run.trainings)]
+    for name, value in chain.from_iterable(spec.knobs for spec in specs):
         values.setdefault(name, []).append(value)
     sizes = [(params, flops)]
     if linear.takes(run.task):  # else there is no linear baseline

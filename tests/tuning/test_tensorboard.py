@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -305,6 +306,16 @@ def test_families_of_one_run_share_the_columns_of_their_knobs(tmp_path: Path) ->
     assert infos["width"].domain_interval.max_value == max(widths)
     shown = {name for name, info in infos.items() if info.differs}
     assert shown == {"depth", "width", "learning_rate", "params", "family"}
+
+
+def test_knobs_have_the_values_that_were_trained_beside_those_of_a_search(
+    run: Run,
+) -> None:
+    values = infos_of(run)[0]["norm"].domain_discrete.values
+    assert [item.string_value for item in values] == ["batch"]
+    others = [replace(t, spec=t.spec.with_knobs(norm="layer")) for t in run.trainings]
+    values = infos_of(Run(run.folder, others))[0]["norm"].domain_discrete.values
+    assert {item.string_value for item in values} == {"batch", "layer"}
 
 
 @pytest.mark.parametrize("searched", ["family", "hypermodel"])

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 
 class KscaleError(Exception):
@@ -57,7 +58,7 @@ class ResultsError(KscaleError, ValueError):
 
 
 class LawError(KscaleError, ValueError):
-    """Results do not fix a scaling law, or a question is beyond what the law tells."""
+    """Results do not fix a scaling law, or a question lies beyond the law's range."""
 
 
 class ExportError(KscaleError, RuntimeError):
@@ -68,11 +69,11 @@ class MissingPackageError(KscaleError, ImportError):
     """A package is not installed or does not load; the text says how to install it."""
 
 
-_MOST_NAMES = 24  # that are listed where some are near to a name
+_MOST_NAMES = 24  # that an error lists where some are near to the unknown one
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that is not in a table, with the nearest one.
+    """The sentence for a name that is not in a table, with the nearest name there.
 
     Example:
 
@@ -90,7 +91,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def missing_path(path: str | Path) -> str:
-    """The sentence for a path where nothing is, with the nearest that there is."""
+    """The sentence for a path where nothing is, with the nearest path that exists."""
     near = _near_path(Path(path))
     return f"There is no file {path}.{f' Did you mean {near}?' if near else ''}"
 
@@ -105,13 +106,23 @@ def _near_path(path: Path) -> Path | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """What the system or an error says is wrong, without a number, a path or a dot."""
+    """What is wrong, by the system or else by an error: no number, no path, no dot."""
     return getattr(error, "strerror", None) or sentence_of(error)
 
 
 def unwritable(path: str | Path, error: BaseException) -> str:
     """The sentence for a file or folder that cannot be written."""
     return f"{path} cannot be written: {cause_of(error)}."
+
+
+def check_least(name: str, value: Any, least: int | float) -> None:
+    """Raise a `SpecError` unless a number is `least` or more; NaN is not.
+
+    The number must be whole where `least` is an int.
+    """
+    is_number = isinstance(value, int if isinstance(least, int) else int | float)
+    if not (is_number and value >= least):
+        raise SpecError(f"`{name} >= {least:g}` must hold, but got {name}={value!r}.")
 
 
 @contextmanager

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import reader_from_json
 from kscale.data.sources.arrays import ArrayReader
+from kscale.engine.base import BEAMS
 from kscale.errors import (
     DataError,
     ExportError,
     KscaleError,
     ResultsError,
-    SpecError,
+    check_least,
     unknown_name,
     writing,
 )
 from kscale.networks.families import FAMILIES
 from kscale.reports.compression_tables import CompressionTable
-from kscale.reports.drawings import plot_report
+from kscale.reports.drawings import draw
 from kscale.reports.forecast import Forecast, forecast
 from kscale.reports.html import report_html
 from kscale.reports.network_code import code_of
 from kscale.reports.notes import left_out_notes, model_notes, search_notes
+from kscale.reports.plots import plot_data
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
 from kscale.reports.run_tables import (
@@ -50,7 +52,7 @@ class Run(RecordedRun):
 
     Args:
         folder: A run folder.
-        results: Its results, where they have been read already.
+        results: Records of the folder, where they have been read already.
 
     Raises:
         ResultsError: The folder holds no run.
@@ -70,7 +72,7 @@ class Run(RecordedRun):
         """The run in a folder of runs that was changed last.
 
         Raises:
-            ResultsError: There is no run in it.
+            ResultsError: There is no run in the folder.
         """
         found = [path.parent for path in Path(folder).glob(f"*/{RUN_FILE}")]
         if not found:
@@ -119,16 +121,16 @@ class Run(RecordedRun):
         """What sizes that were not trained would reach, by a law fitted to the run.
 
         Args:
-            params: Sizes that are asked for: `20e6`, "5M"; without any question, the
-                largest one trained, twice and four times that.
-            score: A value whose size is asked for: "95%", or a loss.
+            params: Numbers of parameters, such as `20e6` or "5M". Without any question,
+                the largest size trained, twice and four times as much.
+            score: A value to reach, "95%" or a loss: the answer is a size.
             double: Whether to say what twice the recommended size buys.
-            examples: How many times the training examples to tell of, such as "2x"; the
-                run has trainings on fewer of them by `examples_ladder`.
-            beyond: Whether sizes beyond four times the largest one are answered.
+            examples: How many times the training examples of the run, such as "2x"; for
+                a run of `examples_ladder`, which also trains on fewer examples.
+            beyond: Whether to answer beyond four times the largest size trained.
 
         Raises:
-            DataError: A size or the score is none.
+            DataError: A size is no count, or the score no number.
             LawError: No law can be fitted, no size reaches the score, or an answer is
                 not to be trusted.
         """
@@ -149,17 +151,12 @@ class Run(RecordedRun):
         Raises:
             ResultsError: There is no such network yet.
         """
-        if not isinstance(which, Entry):
-            answers = {"best": self.best, "recommended": self.recommended}
-            if which not in answers:
-                raise ResultsError(unknown_name("answer", which, answers))
-            which = answers[which]()
-        if which.spec.family not in FAMILIES:
+        entry = self.answer(which)
+        if entry.family not in FAMILIES:
             raise ResultsError(
-                f"The code of {which.spec.family} is your own: build it with "
-                f"{dict(which.spec.knobs)}."
+                f"The code of {entry.family} is your own: build it with {entry.knobs}."
             )
-        return code_of(self, which)
+        return code_of(self, entry)
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
         """Write the report as a picture (.png, .svg) or a self-contained page (.html).
@@ -178,11 +175,11 @@ class Run(RecordedRun):
                 write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                plot_report(report, path)
+                draw(plot_data(report), path)
         return path
 
     def write_logs(self) -> Path:
-        """The folder that TensorBoard reads, with what was missing in it written.
+        """Write the logs that are missing, and give the folder for TensorBoard.
 
         In a notebook: `%tensorboard --logdir runs/NAME/logs`.
 
@@ -202,7 +199,7 @@ class Run(RecordedRun):
             port: Port to listen on; 0 for any that is free.
 
         Returns:
-            Its address.
+            The address of TensorBoard.
 
         Raises:
             ResultsError: The logs cannot be written, or the port cannot be used.
@@ -242,8 +239,9 @@ class Run(RecordedRun):
         which: str | Entry = "recommended",
         top: int | None = None,
         temperature: float = 0.0,
+        beams: int | None = None,
     ) -> Iterator[Prediction]:
-        """What a trained model says of raw files, read as those of training were.
+        """Predictions of a trained model for raw files, read as in training.
 
         Files are read while the predictions are iterated, some examples at a time. An
         example that cannot be read gives a prediction whose `error` says why.
@@ -252,17 +250,23 @@ class Run(RecordedRun):
             paths: Files, and folders of them.
             which: `best`, `recommended`, or an entry of the front.
             top: Most classes in a ranking; without it, all of them.
-            temperature: How freely a text goes on, of language models; 0 takes the
+            temperature: Of language models, how freely a text goes on; 0 takes the
                 likeliest tokens.
+            beams: Beginnings of a text that are followed at once: of a translation 4 if
+                left out, of a transcript 1, the likeliest answer of each frame.
 
         Raises:
             DataError: The run was trained on several arrays, which no file holds; or
-                there is no text that goes on.
+                there is no text that goes on, or none that beams are of.
             ExportError: The file or the weights are damaged.
             ResultsError: There is no such model in the folder.
+            SpecError: `top` or `beams` is below 1, or `temperature` below 0.
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
+        check_least("top", 1 if top is None else top, 1)
+        check_least("temperature", temperature, 0.0)
+        check_least("beams", 1 if beams is None else beams, 1)
         if "reader" not in self.description:
             self.load_model(which)  # raises for a project of KerasTuner
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
@@ -276,13 +280,22 @@ class Run(RecordedRun):
         chosen = [paths] if isinstance(paths, str | Path) else paths
         if temperature and not all(item.previous for item in self.task.inputs):
             raise DataError("Only a text that goes on has a temperature.")
+        heads = [target.head for target in self.task.targets]
+        if beams and not any(h.is_framed or h.compared is not None for h in heads):
+            raise DataError(
+                "Only translations and transcripts are searched with beams."
+            )
         if self.task.is_written:
             from kscale.ship.writing import Writer
 
-            writer = Writer.of(self, which, temperature)
+            writer = Writer.of(self, which, temperature, beams or BEAMS)
             about = (writer.answer, writer.task, writer.raw_inputs)
             return predict_files(*about, reader, chosen, noted=writer.noted)
         answer = answer_of(self.load_model(which), self.task)
+        if beams and beams > 1:
+            from kscale.ship.writing import searched
+
+            answer = searched(answer, self.task, beams)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 
     def export(
@@ -295,19 +308,19 @@ class Run(RecordedRun):
     ) -> Path:
         """Write a trained model for use where kscale is not installed.
 
-        What was written is run again in its runtime, on examples of the test part, and
-        what it gives there is the last of `exports`.
+        The written model is run again in its runtime, on examples of the test part;
+        the last of `exports` says how it did.
 
         Args:
             path: A file with the end that the format has, or the folder of a
                 SavedModel; without it, a file or folder in the run folder, which is
                 written over.
             format: One of `kscale.ship.formats.FORMATS`: `keras`, `saved-model`,
-                `litert` or `onnx`. The last two take numbers only; what stands around
-                them is described in files beside them.
+                `litert` or `onnx`. The last two take numbers only; files beside them
+                describe the preprocessing and the outputs.
             which: `best`, `recommended`, or an entry of the front.
-            overwrite: Whether a model of this format at the path may go.
-            data: Where the data of the run are now, or the data; without it, where they
+            overwrite: Whether a model of this format at the path may be replaced.
+            data: The data of the run, or where they are now; by default where they
                 were.
 
         Returns:
@@ -350,14 +363,14 @@ class Run(RecordedRun):
         What was made before is not made again.
 
         Args:
-            methods: Names as of `kscale compress`, or one; without, those that suit the
-                network.
+            methods: Names of methods, or one name, as `kscale compress` takes them; by
+                default those that suit the network.
             which: `best`, `recommended`, or an entry of the front.
             data: The data of the run, where they cannot be loaded as they were.
             seeds: Networks that each method that trains makes.
             folder: Where to copy the files to.
-            overwrite: Whether files of that name there may go.
-            note: Takes a line on what is done now.
+            overwrite: Whether files in that folder may be replaced.
+            note: Is called with a line of text before each step.
 
         Raises:
             DataError: The data are gone, or are not those of the run.
@@ -371,8 +384,7 @@ class Run(RecordedRun):
 
         named = [methods] if isinstance(methods, str) else methods
         chains = [parse_chain(method) for method in named]
-        if not isinstance(seeds, int) or seeds < 1:
-            raise SpecError(f"`seeds >= 1` must hold, but got seeds={seeds!r}.")
+        check_least("seeds", seeds, 1)
         target = None if folder is None else Path(folder)
         found = compress(self, which, chains, data, seeds, note, target, overwrite)
         return CompressionTable(found, self.folder / FOLDER, target)

@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,20 @@ from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.starting import settled, uncollected
-from kscale.errors import BudgetError, KscaleError, SpecError, WorkerLostError
+from kscale.errors import (
+    BudgetError,
+    ClusterError,
+    KscaleError,
+    SpecError,
+    WorkerLostError,
+)
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import DepthwiseConv2D, flat_layers
 from kscale.networks.budget import Budget
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
-from kscale.runs.records import Record
+from kscale.runs.records import Record, is_trained
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
 from kscale.text import counted
@@ -49,7 +56,7 @@ class SearchInterrupted(KeyboardInterrupt):
 
 
 class SearchFollowed(Exception):
-    """The process was another worker than the first, which has the run."""
+    """This process helped worker 0 to train, and worker 0 has the run."""
 
 
 @with_options([*OPTIONS])
@@ -92,9 +99,9 @@ def train(
 ) -> Run:
     """Train one network and score it on the test part.
 
-    It is a search whose budget is the network's own size, so it leaves a run folder
-    with all that a search leaves: results, majority and linear rows, report, model.
-    The network is the answer of the run, though the linear one may be better.
+    This is a search with the size of the network as its budget, so the run folder has
+    all that a search leaves: results, majority and linear rows, report, model. The
+    network is the answer of the run, even if the linear baseline is better.
 
     Args:
         family: Name of a family.
@@ -176,9 +183,9 @@ def plan(
 
     Args:
         {options}
-        measure: Whether a few networks are trained for some seconds, so that this
-            machine is known; if not, past runs in `runs/` tell, or nothing does, and no
-            TensorFlow is started.
+        measure: Whether to train a few networks for some seconds, to know how fast this
+            machine is. Otherwise times come from past runs in `runs/`, if there are
+            any, and TensorFlow is not started.
 
     Raises:
         KscaleError: As `plan_search`.
@@ -209,14 +216,14 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         from kscale.engine.engines import make_engine
 
         plan = placed(plan, listener.note)
-    with all_machines(plan.request, listener.note):
+    with all_machines(plan.request, listener.note) as may_be_blamed:
         with uncollected():
             plan = _suited(plan, listener.note)
         engine = make_engine(plan.request.strategy)
         if engine.follow(plan.dataset, plan.request.class_weights, plan.number):
             raise SearchFollowed
         try:
-            run = _searched(plan, listener, policy)
+            run = _searched(plan, listener, policy, may_be_blamed)
         except WorkerLostError:  # who is left may hear nothing any more
             raise
         except KscaleError:
@@ -226,7 +233,12 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     return run
 
 
-def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
+def _searched(
+    plan: Plan,
+    listener: Listener,
+    policy: TimePolicy,
+    may_be_blamed: Callable[[], bool],
+) -> Run:
     """The run of a plan whose devices are known."""
     from kscale.tuning.driver import Driver
 
@@ -236,30 +248,39 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
     plan.candidates.prepare(folder, listener.note, request.most_trials)
     plan.searcher()  # which may refuse what there is to search
-    existed = folder.is_dir()
-    is_new = not existed or not any(folder.iterdir())
     with (
+        _emptied_if_refused(folder),
         RecordsWriter(folder, plan.description()) as writer,
         shared_data(plan, folder),
     ):
         writer.add_session(plan.session(), plan.about)
         plan.candidates.keep(folder)
-        try:
-            plan, gate = _narrowed(plan, folder, writer, listener, policy)
-        except BudgetError:
-            if is_new:
-                shutil.rmtree(folder, ignore_errors=True)
-                if existed:
-                    folder.mkdir()
-            raise
+        plan, gate = _narrowed(plan, folder, writer, listener, policy)
         about = (plan, folder, writer, listener, policy)
-        driver = Driver(*about, gate=gate, write_page=_write_page)
+        driver = Driver(
+            *about, gate=gate, write_page=_write_page, may_be_blamed=may_be_blamed
+        )
         try:
             with settled():
                 driver.run()
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
     return Run(folder, driver.recorded)
+
+
+@contextmanager
+def _emptied_if_refused(folder: Path) -> Iterator[None]:
+    """Leave nothing in a new folder where a search is refused before any training."""
+    existed = folder.is_dir()
+    is_new = not existed or not any(folder.iterdir())
+    try:
+        yield
+    except (BudgetError, ClusterError):
+        if is_new and not any(map(is_trained, read_records(folder))):
+            shutil.rmtree(folder, ignore_errors=True)
+            if existed:
+                folder.mkdir()
+        raise
 
 
 def _with_present(plan: Plan) -> Plan:
@@ -291,7 +312,7 @@ def _with_present(plan: Plan) -> Plan:
 
 
 def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:
-    """The plan, or another one if batches must be of another size for the replicas."""
+    """The plan, with batches that all replicas can share."""
     from kscale.engine.engines import make_engine
 
     data, request = plan.dataset, plan.request
@@ -310,8 +331,10 @@ def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:
 
 
 def _shortened(plan: Plan, note: Callable[[str], None]) -> Plan:
-    """The plan with the epochs that its folder has, or that a time limit is enough for;
-    epochs that were asked for stay."""
+    """The plan with as many epochs as its run folder has, or as a time limit allows.
+
+    A number of epochs that was asked for stays.
+    """
     request, began = plan.request, None
     if request.run is not None and (Path(request.run) / RUN_FILE).exists():
         began = read_run(Path(request.run))["identity"].get("epochs")
@@ -349,8 +372,7 @@ def read_keras_tuner(
         hypermodel: What the models were built from: `module:name`, a function of
             hyperparameters or a `keras_tuner.HyperModel`.
         run: Folder of the run; by default one in `runs`, named after the project.
-        task: Inputs of models that have no shapes until they are called, and what is
-            predicted.
+        task: Inputs, for models that have no shapes until they are called, and targets.
 
     Raises:
         ResultsError: The folder holds no ended trial, or none with a score, or the
@@ -373,8 +395,8 @@ def _narrowed(
     listener: Listener,
     policy: TimePolicy,
 ) -> tuple[Plan, "LatencyGate | None"]:
-    """The plan with what may be fast enough, and what measures latencies; None where
-    they are not limited."""
+    """The plan with the specs that may be fast enough, and what measures latencies:
+    None without a limit on latency."""
     if plan.budget.max_latency_ms is None:
         return plan, None
     from kscale.tuning.latency_limit import LatencyGate

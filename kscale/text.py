@@ -1,4 +1,4 @@
-"""Text: of strangers on one line, of docstrings by argument, of tables of `rich`."""
+"""Text on one line, counts with nouns, arguments of docstrings, tables of `rich`."""
 
 import inspect
 import io

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
@@ -38,12 +38,9 @@ def _no_weights(record: Backbone) -> str:
             f"The ImageNet weights of {record.network} are missing and could not be "
             f"downloaded: put them at {weights_path(record)}, {way_out}"
         )
-    if not Path(record.weights).is_file():
-        return f"{missing_path(record.weights)} Give another file of weights, {way_out}"
-    return (
-        f"{record.weights} does not hold the weights of {record.network} without its "
-        f"top: give another file, {way_out}"
-    )
+    why = f"{record.weights} does not hold the weights of {record.network}."
+    why = why if Path(record.weights).is_file() else missing_path(record.weights)
+    return f"{why} Give another file of weights, {way_out}"
 
 
 def weights_path(record: Backbone) -> Path:
@@ -73,8 +70,8 @@ def check_weights(records: Iterable[Backbone]) -> None:
 
 def draw_kernels(network: keras.Model, seed_of: Callable[[str], int]) -> None:
     """Draw kernels, which Keras drew unseeded, from the seeds of the weights' names."""
-    for layer in _layers_of(network):
-        for weight in layer.weights:
+    for layer in network._flatten_layers():
+        for weight in layer._trainable_variables:  # none of layers inside the layer
             if weight.name.endswith("kernel"):
                 part = weight.name.removesuffix("kernel").rstrip("_") or "kernel"
                 named = getattr(layer, f"{part}_initializer", None)
@@ -84,12 +81,3 @@ def draw_kernels(network: keras.Model, seed_of: Callable[[str], int]) -> None:
                     {**initializer.get_config(), "seed": seed}
                 )
                 weight.assign(start(weight.shape, dtype=weight.dtype))
-
-
-def _layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers, those of models inside the model one by one."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers_of(layer)
-        else:
-            yield layer

@@ -69,7 +69,7 @@ class Setting(Enum):
 _SEED = Setting.SEED
 
 LEFT_OUT = ("seed", "synchronized", "backward_layer")
-"""Options of which printed code takes what Keras chooses."""
+"""Options that printed code leaves to Keras."""
 
 _DEFAULTS: dict[str, Any] = {
     "activation": "linear",
@@ -116,6 +116,12 @@ def _same(record: Layer) -> dict[str, Any]:
     """Options that Keras has by the names of the record's fields."""
     names = ("strides", "padding", "activation", "use_bias", "momentum", "epsilon")
     return {name: it for name, it in vars(record).items() if name in names}
+
+
+def _dense(function: str, r: Any, *sides: Any, **options: Any) -> Call:
+    """A layer whose kernel starts as the record's `initializer` says."""
+    options |= {**_same(r), "kernel_initializer": r.initializer}
+    return _layer(function, *sides, **options)
 
 
 def _global_average_pool(r: bp.GlobalAveragePool, x: Any, mask: Any = None) -> Call:
@@ -176,19 +182,8 @@ def _backbone(record: Backbone, image: Any) -> Call:
 
 
 KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
-    bp.Dense: lambda r, x: _layer(
-        "Dense",
-        r.units,
-        **_same(r),
-        kernel_initializer=r.initializer,
-    )(x),
-    bp.Conv2D: lambda r, x: _layer(
-        "Conv2D",
-        r.filters,
-        r.kernel,
-        **_same(r),
-        kernel_initializer=r.initializer,
-    )(x),
+    bp.Dense: lambda r, x: _dense("Dense", r, r.units)(x),
+    bp.Conv2D: lambda r, x: _dense("Conv2D", r, r.filters, r.kernel)(x),
     bp.DepthwiseConv2D: lambda r, x: _layer(
         "DepthwiseConv2D",
         r.kernel,
@@ -272,14 +267,9 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         buckets=r.buckets,
         factors=r.factors,
     ),
-    words.Conv1D: lambda r, x: _layer(
-        "Conv1D",
-        r.filters,
-        r.kernel,
-        padding="same",
-        **_same(r),
-        kernel_initializer=r.initializer,
-    )(x),
+    words.Conv1D: lambda r, x: _dense("Conv1D", r, r.filters, r.kernel, padding="same")(
+        x
+    ),
     words.GlobalMaxPool: lambda r, x, mask=None: (
         _layer("GlobalMaxPooling1D")(x) if mask is None else call("max_over", x, mask)
     ),

@@ -94,7 +94,9 @@ def position_ids(x):
 
 
 def stack_frames(x, frames):
-    """Neighbouring frames side by side: `(batch, length // frames, frames * n)`."""
+    """Neighbouring frames side by side, zeros after the last ones where these are too
+    few: `(batch, ceil(length / frames), frames * n)`."""
+    x = keras.ops.pad(x, ((0, 0), (0, frames - 1), (0, 0)))
     ends = [place - frames + 1 or None for place in range(frames)]
     parts = [x[:, place:end:frames] for place, end in enumerate(ends)]
     return keras.ops.concatenate(parts, axis=-1)
@@ -183,7 +185,7 @@ def with_starts(model, factors):
 class ScaledAdamW(keras.optimizers.AdamW):
     """AdamW that multiplies the learning rate of each weight by a factor.
 
-    The weight decay is that of the learning rate itself.
+    The weight decay follows the learning rate itself, without the factor.
     """
 
     def __init__(self, learning_rate, rates, **options):
@@ -241,7 +243,7 @@ def build_model(
         synchronized: Whether batch statistics are shared between replicas.
         precision: What the layers before the outputs compute in: `bfloat16`, or
             float32. Weights and outputs are float32 in any case.
-        factors: What the width makes of the initial weights.
+        factors: Factors of the initial weights, which the width decides.
         word_vectors: By input, what embeddings start from, `(ids, numbers)`, NaN where
             ids start at random.
 
@@ -290,7 +292,7 @@ def _start_from(table: Any, layer: layers.Embedding) -> None:
 class _Build:
     """Makes layers from their calls; copies that share weights share the layer.
 
-    All but the layers `in_float32` compute in bfloat16, unless that is None.
+    Unless `in_float32` is None, all layers but these compute in bfloat16.
     """
 
     seed: int
@@ -305,7 +307,7 @@ class _Build:
 
     @contextmanager
     def _computing(self, path: str) -> Iterator[None]:
-        """The layer made inside computes in the precision of its path."""
+        """A context in which a layer computes in the precision of its path."""
         before = keras.config.dtype_policy()
         if self.in_float32 is not None:
             is_exact = path in self.in_float32
@@ -389,8 +391,7 @@ class _Build:
 
 
 def applied(model: keras.Model, record: Layer, path: str, reads: list[Any]) -> Any:
-    """What the layer at a path of a model gives for other tensors than those of the
-    model."""
+    """What the layer at a path of a model gives for other tensors than the model's."""
     call = call_of(record, reads)
     if isinstance(call.function, str):
         function = operator.attrgetter(call.function)(_FUNCTIONS)

@@ -28,17 +28,13 @@ def _method_list() -> str:
     "[default: what suits the network]",
 )
 @options.model_option
-@click.option(
-    "--data",
-    metavar="NAME|PATH",
-    help="The data of the run, where they have moved.  [default: as in the run]",
-)
+@options.moved_option
 @click.option(
     "--seeds",
     type=options.number(1),
     default=3,
     show_default=True,
-    help="Networks that each method that trains makes.",
+    help="Networks of each method that trains, from as many seeds.",
 )
 @click.option(
     "-o",
@@ -58,8 +54,8 @@ def compress(
     Each method writes a LiteRT file into the run folder, which is scored in its runtime
     beside the same network in float32. The validation part chooses; the chosen file is
     scored on the test part. Without RUN, the run in runs/ that was changed last is
-    taken. What was made before is not made again. Where no method works that was asked
-    for, the exit code is 1.
+    taken. What was made before is not made again. The exit code is 1 if none of the
+    methods that you name works.
 
     \b
     Examples:
@@ -71,8 +67,8 @@ def compress(
         parse_chain(name)  # refused before TensorFlow starts
     chosen = options.opened(run)
     start_tensorflow(quiet)
-    said = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
-    found = chosen.compress(named, note=said, **how)
+    note = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
+    found = chosen.compress(named, note=note, **how)
     show(as_json, found.to_json, found.to_text)
     asked = {str(parse_chain(name)) for name in named}
     if not found.worked(asked):

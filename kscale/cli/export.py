@@ -40,9 +40,9 @@ def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> 
     """Write the trained model of RUN for use without kscale; its path is printed.
 
     Preprocessing and class names are part of a Keras file and a SavedModel. LiteRT and
-    ONNX know no texts, and ONNX no spectrograms: what stands around such a file is
-    described beside the file, and kscale predict reads both. What was written is run
-    again on examples of the test part, and what it gives is on standard error. Without
+    ONNX know no texts, and ONNX no spectrograms: files beside the model describe the
+    rest of the preprocessing, and kscale predict reads all of them. The written model
+    is run again on examples of the test part; the result is on standard error. Without
     RUN, the run in runs/ that was changed last is taken.
 
     \b

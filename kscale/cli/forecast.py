@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,12 +14,12 @@ from kscale.runs.law.points import parse_sizes
 
 
 @click.command()
-@click.argument("source", metavar="RUN|FILE", type=options.PATH, required=False)
+@click.argument("source", metavar="[RUN|FILE]", type=options.PATH, required=False)
 @click.option(
     "--params",
     type=options.Parsed("size", parse_sizes),
     multiple=True,
-    help="What a size would reach: 20e6, 5M; several between commas, or repeated.",
+    help="Sizes to forecast: 20e6, or several: 5M,20M; may be repeated.",
 )
 @click.option(
     "--score", metavar="VALUE", help="Which size reaches a value: 95%, or a loss."
@@ -31,7 +32,7 @@ from kscale.runs.law.points import parse_sizes
 @click.option(
     "--examples",
     metavar="2x",
-    help="What so many times the training examples would buy, beside more params.",
+    help="What so many more training examples would buy, beside more params.",
 )
 @click.option(
     "--beyond",
@@ -43,12 +44,9 @@ from kscale.runs.law.points import parse_sizes
 def forecast(
     source: str | None,
     params: Sequence[Sequence[int]],
-    score: str | None,
-    double: bool,
-    examples: str | None,
-    beyond: bool,
     as_json: bool,
     output: Path | None,
+    **asked: Any,
 ) -> None:
     """Say what a size that was not trained would reach, by a law.
 
@@ -64,10 +62,7 @@ def forecast(
       kscale forecast points.csv --params 5M,20M --json
     """
     known = source if source is not None else options.opened(None)
-    sizes = [size for group in params for size in group]
-    found = forecast_of(
-        known, sizes, score=score, double=double, examples=examples, beyond=beyond
-    )
+    found = forecast_of(known, [size for group in params for size in group], **asked)
     if output is not None:
         write_plot(found, output)
     show(as_json, found.to_json, found.to_text)

@@ -1,5 +1,7 @@
 """`kscale node`: this machine as a node of a Ray cluster."""
 
+from typing import Any
+
 import click
 
 from kscale.cli.options import PATH, number
@@ -27,7 +29,10 @@ from kscale.cli.options import PATH, number
     help="Trainings at once on this machine.  [default: one a core]",
 )
 @click.option(
-    "--dashboard", is_flag=True, help="Serve Ray's dashboard on this machine."
+    "--dashboard",
+    "has_dashboard",
+    is_flag=True,
+    help="Serve Ray's dashboard on this machine.",
 )
 @click.option(
     "--token",
@@ -36,14 +41,7 @@ from kscale.cli.options import PATH, number
     help="File of the token.  [default: RAY_AUTH_TOKEN, the file of "
     "RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token]",
 )
-def node(
-    address: str | None,
-    port: int,
-    host: str | None,
-    workers: int | None,
-    dashboard: bool,
-    token: str | None,
-) -> None:
+def node(**given: Any) -> None:
     """Let this machine train for kscale tune --cluster, until Ctrl-C.
 
     Without HOST:PORT, the first node of a cluster is started, and what to run on the
@@ -69,8 +67,7 @@ def node(
     """
     from kscale.tuning.cluster.node import NodeSettings, run_node
 
-    settings = NodeSettings(address, port, host, workers, dashboard, token)
     try:
-        run_node(settings, click.echo)
+        run_node(NodeSettings(**given), click.echo)
     except KeyboardInterrupt:
         click.echo("The node ended.", err=True)

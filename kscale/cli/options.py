@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kscale.run import Run
 
 Decorator = Callable[[Any], Any]
+_GIVEN = click.core.ParameterSource.COMMANDLINE
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]
@@ -58,9 +59,10 @@ def _sides(text: str, most: int, what: str) -> tuple[int, ...]:
 
 
 def number(least: float, most: float = math.inf) -> Parsed:
-    """The type of a number of a range; of a whole one where the least is whole."""
+    """The type of a number in a range; the number is whole where the least is."""
     is_whole = isinstance(least, int)
-    kind = f"a whole number of at least {least:,}" if is_whole else "a number above 0"
+    kind = f"a {'whole ' * is_whole}number of at least {least:,.0f}"
+    kind = "a number above 0" if 0 < least < 1 else kind
     end = f" and at most {most:,}" if most < math.inf else ""
 
     def parse(text: str) -> float:
@@ -107,7 +109,7 @@ def together(*options: Decorator) -> Decorator:
 LIMITS = {
     "max_params": (COUNT, "Most parameters: 50k, 1.5m, 5e6."),
     "max_flops": (COUNT, "Most FLOPs of one example forward; a multiply-add is 2."),
-    "max_bytes": (BYTES, "Most bytes of the weights: 2MB; in float32, or in --bits."),
+    "max_bytes": (BYTES, "Most bytes of the weights as they are stored: 2MB."),
     "max_memory": (BYTES, "Most bytes that training is predicted to hold: 500MB."),
     "max_flash": (BYTES, "Most bytes of the int8 LiteRT file on a microcontroller."),
     "max_ram": (
@@ -120,9 +122,9 @@ LIMITS = {
 board_option = click.option(
     "--board",
     type=Parsed("board", lambda name: find_board(name).name),
-    help="A microcontroller board, as esp32-s3, nrf52840-dk, raspberry-pi-pico or "
-    "stm32f746 (a wrong name prints all), that limits both: to three quarters of its "
-    "flash and RAM. Another limit counts where it is smaller.",
+    help="A microcontroller board, such as esp32-s3, nrf52840-dk, raspberry-pi-pico or "
+    "stm32f746 (a wrong name prints all): at most three quarters of its flash and of "
+    "its RAM, or less where --max-flash or --max-ram says so.",
 )
 
 budget_options = together(
@@ -164,7 +166,7 @@ data_option = click.option(
     default="digits",
     show_default=True,
     metavar="NAME|PATH",
-    help="A name, as digits or diabetes, or the path of a folder, a CSV or NPZ file.",
+    help="A name, such as digits, or the path of a folder, a CSV or an NPZ file.",
 )
 
 
@@ -217,6 +219,13 @@ def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> "Data
     return load_dataset(source, **chosen)
 
 
+def given_options() -> set[str]:
+    """Names of the parameters that the command line gives."""
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    return {name for name in context.params if source(name) is _GIVEN}
+
+
 def refuse_if(conflict: Any, sentence: str) -> None:
     """Refuse options that do not go together."""
     if conflict:
@@ -248,7 +257,7 @@ moved_option = click.option(
 code_option = click.option(
     "--hypermodel",
     metavar="MODULE:NAME",
-    help="Your code that makes the models of this run, where it is your own.",
+    help="Your code that built the models, for a run of --hypermodel.",
 )
 
 

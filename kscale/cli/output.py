@@ -70,7 +70,7 @@ def start_tensorflow(quiet: bool, finds_devices: bool = True) -> None:
     """Start TensorFlow, which takes seconds; say so unless all shall be quiet.
 
     Args:
-        finds_devices: Whether the devices are those of this process alone.
+        finds_devices: Whether this process alone decides which devices it has.
     """
     if not quiet:
         click.echo("Starting TensorFlow.", err=True)

@@ -15,16 +15,16 @@ from kscale.cli.tune import planned, search_options, search_request
 @click.option(
     "--no-measure",
     is_flag=True,
-    help="Train nothing to know this machine: past runs in runs/ tell, or no time is "
-    "given.",
+    help="Train nothing to time this machine: times come from past runs in runs/, or "
+    "none are given.",
 )
 @options.json_option
 @options.quiet_option
 def plan(as_json: bool, quiet: bool, no_measure: bool, **given: Any) -> None:
     """Say what a search would train, and how long that takes.
 
-    The options are those of kscale tune, and nothing is searched: a few networks are
-    trained for some seconds, to know this machine.
+    Takes the options of kscale tune and searches nothing: a few networks are trained
+    for some seconds, to know how fast this machine is.
 
     \b
     Examples:

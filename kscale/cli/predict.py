@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
@@ -40,8 +39,15 @@ from kscale.text import counted, listed
     type=options.number(0.0),
     metavar="T",
     default=0.0,
-    help="How freely a text goes on, of language models: tokens are drawn from "
-    "probabilities that a low temperature makes less alike.  [default: the likeliest]",
+    help="Of language models: how freely a text goes on. Tokens are drawn at random, "
+    "at a low temperature mostly the likeliest.  [default: always the likeliest]",
+)
+@click.option(
+    "--beams",
+    type=options.number(1, 1000),
+    metavar="N",
+    help="Of translations and transcripts: how many beginnings of a text are followed "
+    "at once.  [default: 4 of a translation, 1 of a transcript]",
 )
 @options.choice_option("--format", "form", ("table", "csv"), "Form of the predictions.")
 @options.code_option
@@ -79,13 +85,11 @@ def predict(
 def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     """The task of a run or of an exported file, and what predicts files inside."""
     if is_artifact(Path(run)):
-        source = click.get_current_context().get_parameter_source
-        for name in ("which", "hypermodel", "temperature"):
-            options.refuse_if(
-                source(name) is not ParameterSource.DEFAULT,
-                "--model, --hypermodel and --temperature are of a run, and an exported "
-                "file has one model.",
-            )
+        options.refuse_if(
+            {"which", "hypermodel", "temperature", "beams"} & options.given_options(),
+            "--model, --hypermodel, --temperature and --beams are for a run: an "
+            "exported file has a single model.",
+        )
         artifact = Artifact.open(Path(run))
         yield artifact.task, lambda files, which, top: artifact.predict(files, top)
         return
@@ -94,7 +98,8 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(how["hypermodel"]):
-        predict = partial(opened.predict, temperature=how["temperature"])
+        chosen = {name: how[name] for name in ("temperature", "beams")}
+        predict = partial(opened.predict, **chosen)
         yield opened.task, predict
 
 
@@ -109,9 +114,9 @@ def _unread(sources: list[str]) -> str:
 def _reported(
     predictions: Iterable[Prediction], failed: list[Prediction]
 ) -> Iterator[Prediction]:
-    """The predictions; a failed one is kept, and is a line on standard error.
+    """The predictions; failed ones are kept, and are lines on standard error.
 
-    Of notes, the first of each column is one, with the number of its others.
+    So is the first note on each column, with the number of further ones.
     """
     notes, counts = dict[str, str](), Counter[str]()
     for prediction in predictions:

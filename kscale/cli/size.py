@@ -1,12 +1,11 @@
 """`kscale size`: what a network costs, or what fits a budget; nothing is built."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from kscale.cli import options
 from kscale.cli.output import show, start_tensorflow
@@ -36,8 +35,8 @@ _OF_A_FILE = ("name", "shape", "as_json", "board", *DEVICE_LIMITS)
     "shape",
     type=options.SHAPE,
     multiple=True,
-    help="Shape of an example, 32x32x3, instead of --data; for a file, of what it "
-    "leaves open, and may be repeated for each input.",
+    help="Shape of an example, 32x32x3, instead of --data. For a file, the shape of an "
+    "input that leaves sides open; may be repeated, once for each such input.",
 )
 @click.option(
     "--classes",
@@ -74,12 +73,7 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size cnn --depth 4 --width 16 --board esp32-s3
       kscale size my_model.keras
     """
-    source = ctx.get_parameter_source
-    given = [
-        str(each.name)
-        for each in ctx.command.params
-        if source(each.name) == ParameterSource.COMMANDLINE
-    ]
+    given = options.given_options()
     if name is not None and _is_file(name):
         found = _count_file(ctx, given)
     else:
@@ -94,7 +88,7 @@ def _is_file(name: str) -> bool:
     return is_named or (name.lower() not in FAMILIES and is_there)
 
 
-def _count_file(ctx: click.Context, given: Sequence[str]) -> Any:
+def _count_file(ctx: click.Context, given: set[str]) -> Any:
     """The size of the model in a file; the other options would have no effect."""
     for option in ctx.command.params:
         if option.name in given and option.name not in _OF_A_FILE:
@@ -111,7 +105,7 @@ def _count_file(ctx: click.Context, given: Sequence[str]) -> Any:
     return replace(found, limits=limits)
 
 
-def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> Any:
+def _counted(name: str | None, given: set[str], asked: dict[str, Any]) -> Any:
     """The size of a network, or what fits a budget; options that would have no effect
     are refused."""
     names = asked["families"] if name is None else (name,)
@@ -121,25 +115,24 @@ def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> A
     limits = {limit: asked[limit] for limit in options.LIMITS}
     budget = Budget(**limits_with(limits, asked["board"]))
     knobs = options.knobs_of(asked, "depth", "width")
-    refuse_if, of_device = options.refuse_if, budget.of_device
-    lists = budget.limits != of_device or "families" in given
-    refuse_if({"data", "shape"} <= {*given}, "--data and --input exclude each other.")
+    refuse_if = options.refuse_if
+    refuse_if({"data", "shape"} <= given, "--data and --input exclude each other.")
     several = "--input may be repeated for the file of a model only."
     refuse_if(len(asked["shape"]) > 1, several)
-    for option in () if reads_data else given:
-        is_unused = option in options.LOADING and option != "vocabulary"
+    for option in () if reads_data else given & {*options.LOADING} - {"vocabulary"}:
         text = f"{options.flag_of(option)} is for --data, which is not read here."
-        refuse_if(is_unused, text)
+        refuse_if(True, text)
     unlimited = "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
     refuse_if(name is None and not budget.is_limited, unlimited)
     listing = (
         "These limits and --family list what fits; leave out the name for that. "
         "--board, --max-flash and --max-ram go with a name."
     )
+    lists = budget.limits != budget.of_device or "families" in given
     refuse_if(name is not None and lists, listing)
     task = _task(asked, usual, reads_data)
     if name is not None:
-        return count_network(name, task, knobs, of_device)
+        return count_network(name, task, knobs, budget.of_device)
     from kscale.reports.fitting_specs import list_fitting
 
     return list_fitting(task, budget, asked["families"], knobs)

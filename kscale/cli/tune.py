@@ -47,7 +47,7 @@ def asked(name: str, *flags: str, **more: Any) -> options.Decorator:
 weights_option = click.option(
     "--weights",
     metavar="imagenet|none|FILE",
-    help="Where pretrained networks start: --set weights=...  [default: imagenet]",
+    help="Weights that pretrained networks start from.  [default: imagenet]",
 )
 
 training_options = options.together(

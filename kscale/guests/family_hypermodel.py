@@ -11,7 +11,7 @@ import numpy as np
 from kscale.building.models import build_model
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.compiling import loss_for_fit, make_optimizer
-from kscale.errors import BudgetError, SpecError
+from kscale.errors import BudgetError, SpecError, check_least
 from kscale.naming import layer_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
@@ -80,13 +80,8 @@ def as_hypermodel(
         raise SpecError(
             f"`task` must be a Task, as kscale.peek_task gives, but got {task!r}."
         )
-    if budget is not None and not isinstance(budget, Budget):
-        raise SpecError(f"`budget` must be a Budget, but got {budget!r}.")
-    if budget is not None and budget.max_latency_ms is not None:
-        raise BudgetError(
-            "A HyperModel cannot keep `max_latency_ms`, which is measured; use "
-            "kscale.tune."
-        )
+    if budget is not None:
+        check_counted(budget, "A HyperModel")
     chosen.check_task(task)
     check_parametrization(parametrization, (chosen,))
     views = VIEW_KINDS.keys() & {*searched_knobs(search), *(settings or {})}
@@ -97,11 +92,25 @@ def as_hypermodel(
         )
     if not task.targets:
         raise SpecError("A model to train needs a target, but the task has none.")
-    if steps is not None and (not isinstance(steps, int) or steps < 1):
-        raise SpecError(f"`steps >= 1` must hold, but got steps={steps}.")
+    if steps is not None:
+        check_least("steps", steps, 1)
     fixed = tuple((settings or {}).items())
     space = Space((chosen,), task, budget or Budget(), searched_knobs(search), fixed)
     return FamilyHyperModel(space, steps, seed, parametrization)
+
+
+def check_counted(budget: Any, keeper: str) -> None:
+    """Raise unless a budget limits only what is counted before a model is built."""
+    if not isinstance(budget, Budget):
+        raise SpecError(
+            "`budget` must be a Budget, such as kscale.Budget(max_params=5e6), but got "
+            f"{budget!r}."
+        )
+    if budget.max_latency_ms is not None:
+        raise BudgetError(
+            f"{keeper} cannot keep `max_latency_ms`, which is measured; use "
+            "kscale.tune."
+        )
 
 
 class FamilyHyperModel(keras_tuner.HyperModel):

@@ -38,8 +38,8 @@ _OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
-    The shape of one example is for a model that was saved before it had an input. What
-    is damaged, no Keras model, or has custom code is an `ExportError`.
+    The shape of one example is for a model that was saved before it had an input. A
+    file that is damaged, holds no Keras model, or has custom code is an `ExportError`.
     """
     config = _plain(_config(path))
     _check_stock(config, path.name)
@@ -97,7 +97,8 @@ def load_trained(path: Path) -> keras.Model:
 
 
 def of_any_batch(model: keras.Model) -> keras.Model:
-    """A model without states between batches and sizes of these, if it can be so."""
+    """A model that takes batches of any size and keeps no state between them, or the
+    model as it is where that cannot be built."""
     sizes = [item.shape[0] for item in getattr(model, "inputs", None) or ()]
     layers = model._flatten_layers()
     if not any(sizes) and not any(getattr(each, "stateful", False) for each in layers):
@@ -112,8 +113,11 @@ def of_any_batch(model: keras.Model) -> keras.Model:
 
 
 def _config(path: Path) -> dict[str, Any]:
+    # Weights inside a `.keras` file may lie where HDF5 looks for its beginning.
+    is_hdf5 = h5py.is_hdf5(path) and not zipfile.is_zipfile(path)
+    is_weights = is_hdf5 and not _has_model(path)
     what = "a folder, as of a SavedModel" if path.is_dir() else ""
-    if path.name.lower().endswith(".weights.h5") or _is_hdf5_without_model(path):
+    if is_weights or path.name.lower().endswith(".weights.h5"):
         what = "weights alone"
     if what:
         raise ExportError(
@@ -121,7 +125,7 @@ def _config(path: Path) -> dict[str, Any]:
         )
     if not path.is_file():
         raise ExportError(missing_path(path))
-    if path.suffix.lower() in (".h5", ".hdf5") or _is_hdf5(path):
+    if is_hdf5 or path.suffix.lower() in (".h5", ".hdf5"):
         raise ExportError(
             f"{path} is in Keras' old format, which may hold code: open it where you "
             "trust it and save it anew with model.save('name.keras')."
@@ -156,25 +160,17 @@ def _other_version(path: Path) -> str:
     return "" if version == here else text
 
 
-def _is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5: the weights inside a `.keras` file may lie at a place
-    where HDF5 looks for its beginning."""
-    return h5py.is_hdf5(path) and not zipfile.is_zipfile(path)
-
-
-def _is_hdf5_without_model(path: Path) -> bool:
-    if not (path.is_file() and _is_hdf5(path)):
-        return False
+def _has_model(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
-            return "model_config" not in file.attrs
+            return "model_config" in file.attrs
     except OSError:  # of another form, or damaged
-        return False
+        return True
 
 
 def _plain(config: Any) -> Any:
-    """A config without what only training needs, which may be the user's, and without
-    sizes of batches and states between these."""
+    """A config without losses and metrics, which may be a user's code, without sizes of
+    batches, and without states between batches."""
     if isinstance(config, list | tuple):
         return [_plain(item) for item in config]
     if not isinstance(config, dict):

@@ -1,4 +1,4 @@
-"""Outputs of models that kscale did not build, as networks of kscale give them."""
+"""Outputs of models that kscale did not build, in the form of its networks' outputs."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ def refuse_sequences(task: Task, whose: str) -> None:
 def network_output(target: Target, given: Any, is_logit: bool) -> Any:
     """An output as a network of kscale gives it: logits, or values.
 
-    Given are logits, probabilities or values, `(examples, numbers)` or `(examples,)`,
-    an array or a Keras tensor; for two classes also one number for the second.
+    The output is an array or a Keras tensor of logits, probabilities or values,
+    `(examples, numbers)` or `(examples,)`. Of two classes the second alone will do.
     """
     ops, head = keras.ops, target.head
     given = _number_for_each(target, given, is_logit)
@@ -47,7 +47,7 @@ def probabilities_of(target: Target, given: Any, is_logit: bool) -> Any:
 
 
 def _number_for_each(target: Target, given: Any, is_logit: bool) -> Any:
-    """A number for each class, also where there was one for the second of two."""
+    """A number for each class, also where only the second of two classes has one."""
     ops = keras.ops
     if len(given.shape) == 1:
         given = ops.expand_dims(given, -1)

@@ -8,14 +8,16 @@ the transcript changes with the number of such frames.
 from dataclasses import dataclass
 
 from kscale.networks.blueprint import Costless, Dense, Layer
-from kscale.networks.layer_costs import Cost, Misfit, Tensor, shape_of, tensor
+from kscale.networks.layer_costs import Cost, Tensor, shape_of, tensor
 
 
 @dataclass(frozen=True)
 class StackFrames(Layer):
-    """Neighbouring frames as one: `(length, features)` of so many times the features.
+    """Neighbouring frames as one: `(length, features)` of so many times the features
+    (Sak et al. 2015).
 
-    Frames at the end that are too few for one more are left out (Sak et al. 2015).
+    Frames at the end that are too few for one more stand before zeros, which are
+    padding: a sound becomes the same, however much padding follows.
 
     Args:
         frames: Frames that become one.
@@ -25,9 +27,7 @@ class StackFrames(Layer):
 
     def cost(self, read: list[Tensor]) -> Cost:
         length, features = shape_of(read, 2)
-        if length < self.frames:
-            raise Misfit(f"at least {self.frames} frames")
-        return Cost(tensor(length // self.frames, self.frames * features))
+        return Cost(tensor(-(-length // self.frames), self.frames * features))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Sentences on files made of trained models: what each gave when it was run again."""
 
+from kscale.reports.compression_tables import with_error
 from kscale.runs.records import Export
 from kscale.ship.formats import FORMATS
 from kscale.task.objectives import Objective, metric_name
@@ -27,7 +28,7 @@ def artifact_text(found: Export, objective: Objective) -> str:
 
 def score_with_error(found: Export, objective: Objective) -> str:
     """The score with its standard error, and the examples that it is of."""
-    factor, unit = (100, " %") if objective.is_share else (1, "")
-    score, error = factor * (found.score or 0.0), factor * (found.stderr or 0.0)
-    number = f"{score:.4g} ± {error:.2g}{unit} {metric_name(objective)}"
-    return f"{number} on {found.examples:,} test examples"
+    number = with_error(objective, found.score or 0.0, found.stderr or 0.0)
+    unit = " %" if objective.is_share else ""
+    of = f"{metric_name(objective)} on {found.examples:,} test examples"
+    return f"{number}{unit} {of}"

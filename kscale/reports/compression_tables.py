@@ -1,5 +1,6 @@
 """Tables of compressed networks: what each method made of a trained network."""
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def compression_lines(found: Compressions) -> Iterator[str]:
         yield text
     for record in found.failed:
         yield f"{record.method} failed: {printable(record.reason)}"
-    seeds = {len(row.records) for row in found.rows if _trains(row.method)}
+    seeds = {row.seeds for row in found.rows if _trains(row.method)}
     if max(seeds, default=1) > 1:
         numbers = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
         yield f"scores of methods that train are means over {numbers} seeds"
@@ -177,16 +178,24 @@ def _is_of_zeros(row: Compressed, plain: Compressed) -> bool:
 
 def with_error(objective: Objective, score: float, error: float) -> str:
     """A score with its standard error, in per cent for shares."""
-    if objective.is_share:
-        return f"{100 * score:.2f} ± {100 * error:.2f}"
-    return f"{score:.4g} ± {error:.2g}"
+    form = _form(objective, error)
+    factor = 100 if objective.is_share else 1
+    return f"{factor * score:{form}} ± {factor * error:{form}}"
 
 
 def signed_difference(objective: Objective, of: Difference) -> str:
     """A difference with its standard error, in points for shares; above 0 is better."""
-    if objective.is_share:
-        return f"{100 * of.gain:+.2f} ± {100 * of.stderr:.2f}"
-    return f"{of.gain:+.3g} ± {of.stderr:.2g}"
+    form = _form(objective, of.stderr)
+    factor = 100 if objective.is_share else 1
+    return f"{factor * of.gain:+{form}} ± {factor * of.stderr:{form}}"
+
+
+def _form(objective: Objective, error: float) -> str:
+    """How numbers are written: with two digits of their error at least, without an
+    exponent."""
+    if objective.is_share or not error:
+        return ".2f" if objective.is_share else ".4g"
+    return f".{max(0, 1 - math.floor(math.log10(error)))}f"
 
 
 def compressions_json(found: Compressions) -> dict[str, Any]:
@@ -217,8 +226,8 @@ def _row_json(found: Compressions, row: Compressed) -> dict[str, Any]:
         **{name: getattr(row.best, name) for name in _FIGURES},
         "score": row.score,
         "stderr": row.stderr,
-        "seeds": len(row.records),
-        "by_seed": [_seed_json(record) for record in row.records],
+        "seeds": row.seeds,
+        "by_seed": [_seed_json(record) for record in row.results],
         "difference": difference.gain,
         "difference_stderr": difference.stderr,
         "is_tied": difference.is_tie,

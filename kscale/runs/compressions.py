@@ -1,11 +1,12 @@
-"""Compressions: what each method made of a trained network, and the one to take."""
+"""What each method of compression made of a trained network, and which to choose."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any
 
+from kscale.runs.entries import SeedMean
 from kscale.runs.records import Compression
 from kscale.task.evaluation import paired_error
 from kscale.task.objectives import Objective
@@ -42,9 +43,9 @@ def difference_of(
 
     Args:
         objective: What the scores are.
-        mine, its: What has a `score`, `stderr`, `seed_error` and number of `examples`.
-        left_out, other: The scores without each group of examples; where they are not
-            known, the error is as if the examples were different ones.
+        mine, its: Scores with errors, such as a `SeedMean` each.
+        left_out, other: The scores of both without each group of examples; where they
+            are not known, the error is that of scores on different examples.
     """
     gain = objective.gain(mine.score, its.score)
     if not left_out or len(left_out) != len(other):
@@ -55,22 +56,22 @@ def difference_of(
 
 
 @dataclass(frozen=True)
-class Compressed:
+class Compressed(SeedMean):
     """What a method made of one training.
 
     Args:
-        records: On the validation part, one a seed, the best first; or the last failed
+        results: On the validation part, one a seed, the best first; or the last failed
             one.
         test: On the test part; None where it was not scored.
     """
 
-    records: tuple[Compression, ...]
+    results: tuple[Compression, ...]
     test: Compression | None = None
 
     @property
     def best(self) -> Compression:
         """The record of the file that ships: of the seed of the best score."""
-        return self.records[0]
+        return self.results[0]
 
     @property
     def method(self) -> str:
@@ -78,31 +79,9 @@ class Compressed:
         return self.best.method
 
     @property
-    def score(self) -> float:
-        """Mean over the seeds."""
-        return fmean(record.score or 0.0 for record in self.records)
-
-    @property
-    def stderr(self) -> float:
-        """Standard error of the score: over examples, and over the seeds."""
-        error = math.sqrt(fmean((r.stderr or 0.0) ** 2 for r in self.records))
-        return math.hypot(error, self.seed_error)
-
-    @property
-    def seed_error(self) -> float:
-        """Standard error of the mean over the seeds; 0 for one seed."""
-        scores = [record.score or 0.0 for record in self.records]
-        return math.sqrt(variance(scores) / len(scores)) if len(scores) > 1 else 0.0
-
-    @property
-    def examples(self) -> int:
-        """Examples that each score is of."""
-        return self.best.examples
-
-    @property
     def left_out(self) -> list[float]:
         """The score without each group of examples, the mean over the seeds."""
-        columns = zip(*(record.left_out for record in self.records), strict=True)
+        columns = zip(*(record.left_out for record in self.results), strict=True)
         return list(map(fmean, columns))
 
 
@@ -175,10 +154,10 @@ def compressions_of(
 ) -> list[Compressions]:
     """The methods tried on each training that was compressed to files.
 
-    Of the same method and seed, the last record counts.
+    Of several records of the same method and seed, the last counts.
 
     Args:
-        records: Of files, and of methods that failed; others do not count.
+        records: Those of files, and of methods that failed, count.
         objective: What a score is.
         max_bytes: Most bytes of a file; None for no limit.
     """

@@ -27,71 +27,18 @@ class _First(Generic[T]):
         return self._of(outcome.results[0])
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the trainings of one network came to, or one reference.
-
-    Args:
-        results: The records counted, of one stage, each of another seed.
-        bits: Bits of a weight, as the network is stored and, where others are too, as
-            it was scored.
+class SeedMean:
+    """The score of works that differ in their seeds only.
 
     Attributes:
-        family, knobs, label: Of the network, or of the reference: then knobs are none.
-        seeds: Number of trainings that the score is the mean of.
-        epochs: Epochs that each of the trainings counted took.
-        latency_ms, latency_low, latency_high: Median, first and last decile of the time
-            of a forward pass; None if it was not measured.
-        fit: What the network needs on a microcontroller; None if nobody asked.
-
-    All others are as in `kscale.runs.records`.
+        results: A record of each seed.
     """
 
-    results: tuple[Training | Reference, ...]
-    bits: int = 32
-    fit: DeviceFit | None = field(default=None, kw_only=True)
-
-    family = _First(lambda record: record.family)
-    knobs = _First(lambda record: record.knobs)
-    label = _First(lambda record: record.label)
-    stage = _First[str](lambda record: record.stage)
-    learning_rate = _First(lambda record: record.learning_rate)
-    is_full = _First(lambda record: record.is_full)
-    epochs = _First(lambda record: record.trained_epochs)
-    params = _First(lambda record: record.params)
-    trainable = _First(lambda record: record.trainable)
-    flops = _First(lambda record: record.flops)
-    unknown_flops = _First(lambda record: record.unknown_flops)
-    memory = _First(lambda record: record.memory)
-    examples = _First(lambda record: record.examples)
-    latency_ms = _First[float | None](lambda record: record.latency_ms)
-    latency_low = _First[float | None](lambda record: record.latency_low)
-    latency_high = _First[float | None](lambda record: record.latency_high)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the weights, as the network is stored."""
-        return int(stored_bytes(self.results[0].bytes, self.bits))
-
-    @property
-    def flash(self) -> int | None:
-        """Bytes of flash on a microcontroller: measured, or else predicted."""
-        return self._on_device("flash")
-
-    @property
-    def ram(self) -> int | None:
-        """Bytes of RAM on a microcontroller: measured, or else predicted."""
-        return self._on_device("ram")
-
-    def _on_device(self, name: str) -> int | None:
-        """A figure of the fit."""
-        measured = getattr(self.fit, name, None)
-        predicted = getattr(self.fit, f"predicted_{name}", None)
-        return predicted if measured is None else measured
+    results: tuple[Any, ...]
 
     @property
     def seeds(self) -> int:
-        """Number of trainings that the score is the mean of."""
+        """Number of records that the score is the mean of."""
         return len(self.results)
 
     @property
@@ -117,6 +64,72 @@ class Outcome:
         """Standard error of the mean over the seeds; 0 for one seed."""
         scores = self._scores
         return math.sqrt(variance(scores) / len(scores)) if len(scores) > 1 else 0.0
+
+    @property
+    def examples(self) -> int:
+        """Examples that each score is of."""
+        return int(self.results[0].examples)
+
+
+@dataclass(frozen=True)
+class Outcome(SeedMean):
+    """What the trainings of one network came to, or one reference.
+
+    Args:
+        results: The records counted, of one stage, each of another seed.
+        bits: Bits of a weight, as the network is stored and, where others are too, as
+            it was scored.
+
+    Attributes:
+        family, knobs, label: Of the network, or of the reference: then knobs are none.
+        epochs: Epochs that each of the trainings counted took.
+        latency_ms, latency_low, latency_high: Median, first and last decile of the time
+            of a forward pass; None if it was not measured.
+        fit: What the network needs on a microcontroller; None if nobody asked.
+
+    All others are as in `kscale.runs.records`.
+    """
+
+    results: tuple[Training | Reference, ...]
+    bits: int = 32
+    fit: DeviceFit | None = field(default=None, kw_only=True)
+
+    family = _First(lambda record: record.family)
+    knobs = _First(lambda record: record.knobs)
+    label = _First(lambda record: record.label)
+    stage = _First[str](lambda record: record.stage)
+    learning_rate = _First(lambda record: record.learning_rate)
+    is_full = _First(lambda record: record.is_full)
+    epochs = _First(lambda record: record.trained_epochs)
+    params = _First(lambda record: record.params)
+    trainable = _First(lambda record: record.trainable)
+    flops = _First(lambda record: record.flops)
+    unknown_flops = _First(lambda record: record.unknown_flops)
+    memory = _First(lambda record: record.memory)
+    latency_ms = _First[float | None](lambda record: record.latency_ms)
+    latency_low = _First[float | None](lambda record: record.latency_low)
+    latency_high = _First[float | None](lambda record: record.latency_high)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the weights, as the network is stored."""
+        return int(stored_bytes(self.results[0].bytes, self.bits))
+
+    @property
+    def flash(self) -> int | None:
+        """Bytes of flash on a microcontroller: measured, or else predicted."""
+        return self._on_device("flash")
+
+    @property
+    def ram(self) -> int | None:
+        """Bytes of RAM on a microcontroller: measured, or else predicted."""
+        return self._on_device("ram")
+
+    def _on_device(self, name: str) -> int | None:
+        """A figure of the fit."""
+        measured = getattr(self.fit, name, None)
+        predicted = getattr(self.fit, f"predicted_{name}", None)
+        return predicted if measured is None else measured
 
     @property
     def undertrained(self) -> bool:
@@ -189,8 +202,8 @@ def _entry(group: list[Training], fit: DeviceFit | None) -> Entry:
 
 
 def stored_entry(entry: Entry, budget: Budget) -> Entry:
-    """A network that was scored in float32, in the most bits in which it fits; in the
-    fewest where it fits in none."""
+    """A network that was scored in float32, stored in as many bits as a budget allows,
+    or in the fewest bits where it does not fit at all."""
     bits = budget.bits_for(entry.bytes) or budget.bits[-1:]
     return replace(entry, bits=bits[0])
 
@@ -207,8 +220,8 @@ def rounded_of(records: Iterable[Record], part: str) -> list[Compression]:
 def stored_entries(
     entries: Iterable[Entry], records: Iterable[Record], budget: Budget
 ) -> list[Entry]:
-    """The networks in each of the bits that they were scored in; none where nothing
-    was scored in other bits."""
+    """An entry for each network and number of bits that has a score; empty where the
+    budget leaves the number of bits no choice."""
     if not budget.are_bits_open:
         return []
     rounded = rounded_of(records, "validation")
@@ -236,17 +249,17 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
 def answers_of(
     records: Sequence[Record], budget: Budget, identity: Mapping[str, Any]
 ) -> list[Entry]:
-    """The entries that may be the answer of a run of an identity, as in `run.json`.
+    """The entries that may be the answer of a run, by its identity in `run.json`.
 
-    Where one network was asked for, it is the answer, though a baseline does better.
-    Until it is trained, baselines are.
+    Where a single network was asked for, that network is the answer, though a baseline
+    may do better. Baselines are the answer until that network is trained.
     """
     entries = entries_of(records)
     entries = stored_entries(entries, records, budget) or [
         stored_entry(entry, budget) for entry in entries
     ]
     found = [entry for entry in entries if is_answer(entry, budget)]
-    if not _names_one(identity):
+    if not _is_single(identity):
         return found
     searched = [
         entry
@@ -256,8 +269,8 @@ def answers_of(
     return searched or found
 
 
-def _names_one(identity: Mapping[str, Any]) -> bool:
-    """Whether `run.json` says that one network was asked for: every knob is set."""
+def _is_single(identity: Mapping[str, Any]) -> bool:
+    """Whether a single network was asked for: every knob of one family is set."""
     family, *others = identity.get("families") or ("",)
     if others or family not in FAMILIES:
         return False
@@ -268,8 +281,8 @@ def _names_one(identity: Mapping[str, Any]) -> bool:
 def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
     """Entries that no other entry beats in both size and score, smallest first.
 
-    The front ends at the best entry: where there are finalists, a score above theirs
-    from the seed of the search alone has proved nothing.
+    The front ends at the best entry: where there are finalists, a higher score of a
+    network that was trained from a single seed proves nothing.
     """
     rivals, best = _rivals(entries), best_of(entries, objective)
     proved = [
@@ -300,7 +313,7 @@ def best_of(entries: Sequence[Some], objective: Objective) -> Some | None:
 
 
 def _rivals(entries: Sequence[Some]) -> Sequence[Some]:
-    """The entries of which one is the best: finalists if there are any."""
+    """The entries among which the best is chosen: finalists if there are any."""
     return [entry for entry in entries if entry.stage == "finalist"] or entries
 
 
@@ -325,8 +338,8 @@ def tied_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
 
 
 def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
-    """The smallest entry that is statistically tied with the best; of several of one
-    size, that of the best score."""
+    """The smallest entry that is statistically tied with the best; among equally small
+    ones, the entry of the best score."""
     tied = tied_of(entries, objective)
     return min(
         tied,

@@ -1,5 +1,5 @@
-"""The folder of a run: `run.json`, `results.jsonl`, who may write them, and the answers
-that follow from them."""
+"""The folder of a run: `run.json`, `results.jsonl`, who may write these files, and the
+answers that follow from them."""
 
 import json
 import logging
@@ -107,8 +107,8 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
-    """Write a file, whole or in pieces, so that readers, even after a crash, see all of
-    it or the old."""
+    """Write a file, whole or in pieces; readers see the old file or the whole new one,
+    even after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -228,13 +228,13 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
             raise ResultsError(unwritable(self.folder, error)) from error
 
     def __exit__(self, *error: object) -> None:
-        """Give the folder free."""
+        """Let other processes write the folder."""
         os.close(self._fd)
 
 
 def _difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """How the identity in a folder differs from the one asked for, and what to do, as
-    the end of a sentence on the folder; empty if both are the same."""
+    """The end of a sentence on a folder: how the search in the folder differs from the
+    search asked for, and what to do. Empty if both are the same."""
     has, wants = _flat(there), _flat(asked)
     keys = sorted({*has, *wants} - {"baseline"})  # which older folders hold
     other = [key for key in keys if has.get(key) != wants.get(key)]
@@ -261,7 +261,7 @@ def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RecordedRun:
-    """The records of one search, read from its folder, or given where they have been.
+    """The records of one search, from its folder or from a caller that has read them.
 
     Everything is rebuilt from `run.json` and `results.jsonl`; reading a folder runs
     none of its content.
@@ -288,7 +288,7 @@ class RecordedRun:
 
     @property
     def references(self) -> list[Reference]:
-        """Records of what is no network of the search, in the order of the file."""
+        """Records of references, which no search proposes, in the order of the file."""
         return [item for item in self.results if isinstance(item, Reference)]
 
     @property
@@ -352,7 +352,7 @@ class RecordedRun:
         return shipped_of(self.answer(which), self.objective)
 
     def answer(self, which: str | Entry) -> Entry:
-        """The entry of `best` or `recommended`; an entry is given back.
+        """The entry of `best` or `recommended`, or the entry that is given.
 
         Raises:
             ResultsError: No training has finished yet, or there is no such answer.

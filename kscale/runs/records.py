@@ -18,7 +18,7 @@ from kscale.networks.families.base import Spec, Value
 
 Stage = Literal["baseline", "search", "finalist", "subset"]
 """Why a network was trained: to compare with, to choose, to prove a choice, or on fewer
-examples than the others, to tell what more of them would buy."""
+examples than the others, to forecast what more of them would buy."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -31,8 +31,8 @@ RETRAINED: ReferenceName = "retrained"
 REFERENCES: tuple[ReferenceName, ...] = (MAJORITY, PRESENT, RETRAINED)
 
 UNCOUNTED = "not counted: "
-"""Start of the reason of a training that went well elsewhere, of a network that could
-not be counted here."""
+"""How the reason of a training begins that went well elsewhere, while the size of its
+network could not be counted here."""
 
 # Far beyond any figure, and the square is still finite.
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -56,6 +56,12 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     stderr: Amount | None = None
     examples: Count = 0
     metrics: dict[str, Number] = {}
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a score that is a number, of work that ended well."""
+        is_ok = getattr(self, "status", "ok") == "ok"
+        return is_ok and self.score is not None and math.isfinite(self.score)
 
 
 class Ended(Scored, frozen=True, kw_only=True):
@@ -92,12 +98,6 @@ class Ended(Scored, frozen=True, kw_only=True):
     curve: dict[str, list[Number | None]] = {}
 
     @property
-    def is_scored(self) -> bool:
-        """Whether the work ended well, with a score that is a number."""
-        score = self.score
-        return self.status == "ok" and score is not None and math.isfinite(score)
-
-    @property
     def trained_epochs(self) -> int:
         """Epochs that were trained: a user's `fit` may train others than asked."""
         return len(self.curve.get("loss", ())) or self.epochs
@@ -120,7 +120,7 @@ class Training(Ended, frozen=True, kw_only=True, tag="training"):
         parent: Index of the job whose weights this job went on from.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
-        seconds: Time of this job alone, without that of the job it went on from.
+        seconds: Time of this job alone, without the job that it went on from.
     """
 
     key: str
@@ -182,13 +182,8 @@ class Evaluation(Scored, frozen=True, kw_only=True, tag="evaluation"):
     confusion: dict[str, list[Triple]] = {}
     left_out: list[Number] = []
 
-    @property
-    def is_scored(self) -> bool:
-        """Whether there is a score that is a number."""
-        return self.score is not None and math.isfinite(self.score)
-
     def is_of(self, training: Training) -> bool:
-        """Whether a training is the one that was evaluated."""
+        """Whether this is the evaluation of a training."""
         names = ("spec", "learning_rate", "seed", "epochs")
         return all(getattr(self, name) == getattr(training, name) for name in names)
 
@@ -265,8 +260,8 @@ class Artifact(Scored, frozen=True, kw_only=True):
     Args:
         bytes: Of the file, or of all files of a folder; without a file, of the weights.
         gzip_bytes: Of the file in gzip; None without a file.
-        agreement: Share of the examples whose answer is that of the float32 model; None
-            where answers are numbers.
+        agreement: Share of the examples with the same answer as the float32 model's;
+            None where answers are numbers.
         latency_ms, latency_high: Median and last decile of the time of one example in
             the runtime of the file; None without a file.
         seconds: Time of all that was done.
@@ -332,12 +327,6 @@ class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
     def is_rounded(self) -> bool:
         """Whether weights were rounded, and no file was written."""
         return self.status == "ok" and not self.file
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether the method worked, with a score that is a number."""
-        score = self.score
-        return self.status == "ok" and score is not None and math.isfinite(score)
 
 
 class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):

@@ -1,4 +1,4 @@
-"""Stored: the best network in each of the bits of weights, and which of them wins."""
+"""The best network for each number of bits that a weight may be stored in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from kscale.runs.records import Record
 from kscale.task.objectives import Objective
 
 METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
-"""Methods of `kscale compress` that store weights rounded to so many bits."""
+"""By bits of a weight, the method of `kscale compress` that stores such weights."""
 
 
 def compress_command(run: str, answer: str, bits: int) -> str:
-    """The command that writes the file of an answer in its bits.
+    """The command that writes an answer as a file with weights of some bits.
 
     Args:
-        run: The run, as the command is given it.
+        run: The run folder, as an argument of the command.
         answer: `best` or `recommended`.
         bits: Bits of the weights.
     """
@@ -35,12 +35,12 @@ def compress_command(run: str, answer: str, bits: int) -> str:
 
 @dataclass(frozen=True)
 class OfBits:
-    """The best network in some bits, beside the best one of all.
+    """The best network with weights of some bits, beside the best of all bits.
 
     Args:
-        entry: The network with its bits.
+        entry: The network.
         difference: To the best of all bits, on the same examples of the validation
-            part; None for the best one.
+            part; None for the best of all bits.
     """
 
     entry: Entry
@@ -50,7 +50,7 @@ class OfBits:
 def best_by_bits(
     records: Sequence[Record], budget: Budget, objective: Objective
 ) -> Iterator[OfBits]:
-    """The best network in each of the bits, the most bits first."""
+    """The best network for each number of bits of the budget, most bits first."""
     stored = stored_entries(entries_of(records), records, budget)
     entries = [entry for entry in stored if is_answer(entry, budget)]
     winner = best_of(entries, objective)

@@ -154,14 +154,17 @@ class Artifact:
         raw = raw_inputs_of(self.preprocessing)
         return predict_files(self.answer, self.task, raw, self.reader, paths, top)
 
-    def write_beside(self) -> None:
+    def write_beside(self, partial: Path | None = None) -> None:
         """Write what describes the file.
+
+        Args:
+            partial: Where the file is before it is moved to its path.
 
         Raises:
             OSError: A file cannot be written.
         """
         about = {
-            "file": _digest(self.path),
+            "file": _digest(partial or self.path),
             "inputs": self.takes,
             "outputs": self._gives,
             "classes": {t.name: t.class_names for t in self.task.targets},

@@ -27,9 +27,7 @@ from kscale.data.views import recorded_preprocessing
 from kscale.errors import (
     DataError,
     ExportError,
-    KscaleError,
     ResultsError,
-    unwritable,
 )
 from kscale.naming import single_or_named
 from kscale.networks.families import FAMILIES
@@ -104,7 +102,7 @@ class _Written:
     task: Task | None = None
     spec: Spec | None = None
     check: Callable[[Path], None] = lambda path: None
-    finish: Callable[[Path], None] = lambda path: None
+    finish: Callable[[Path, Path], None] = lambda path, partial: None
 
 
 def export(
@@ -167,17 +165,7 @@ def export(
             )
         )
 
-    try:
-        write_whole(path, write)
-    except KscaleError:
-        raise
-    except Exception as error:  # libraries have errors of their own for a full disk
-        raise ExportError(unwritable(path, error)) from error
-    try:
-        written.finish(path)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise ExportError(unwritable(path, error)) from error
+    write_whole(path, write, lambda partial: written.finish(path, partial))
     record(run, found[0])
     _warn_of_bits(run, which)
     return found[0]
@@ -263,7 +251,7 @@ def _beside(
         lambda raw: answer(artifact.fed(raw)),
         tried,
         check=lambda path: check_free(placed(path).beside),
-        finish=lambda path: placed(path).write_beside(),
+        finish=lambda path, partial: placed(path).write_beside(partial),
         **more,
     )
 

@@ -1,4 +1,5 @@
-"""Texts that a network writes, token by token, for raw inputs as users have them."""
+"""Texts that a network writes for raw inputs as users have them: token by token, or
+beginnings of transcripts that are followed from frame to frame of a sound."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +16,26 @@ from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.preprocessing.subwords import Subwords
 from kscale.data.views import recorded_preprocessing
 from kscale.engine.base import BEAMS
-from kscale.engine.tensorflow.decoding import decoder_of
+from kscale.engine.tensorflow.decoding import decoder_of, likely_transcripts
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import find_family
 from kscale.networks.views import viewed
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun
 from kscale.ship.packaging import trained_network, with_preprocessing
+from kscale.ship.prediction import Answer
 from kscale.task.tasks import Task
+
+
+def searched(answer: Answer, task: Task, beams: int) -> Answer:
+    """An answer of frames of sounds, as the ids that a search with beams finds."""
+
+    def ids(raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        (target,), given = task.targets, answer(raw)
+        found = likely_transcripts(given[target.name], beams)
+        return {target.name: np.asarray(found)}
+
+    return ids
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Writer:
         network: The model of the blueprint, with trained weights.
         temperature: How freely a text goes on: tokens are drawn from probabilities that
             a low temperature makes less alike; 0 takes the likeliest.
+        beams: Beginnings of a translation that are followed at once.
     """
 
     task: Task
@@ -43,10 +57,15 @@ class Writer:
     blueprint: Blueprint
     network: keras.Model
     temperature: float = 0.0
+    beams: int = BEAMS
 
     @classmethod
     def of(
-        cls, run: RecordedRun, which: str | Entry, temperature: float = 0.0
+        cls,
+        run: RecordedRun,
+        which: str | Entry,
+        temperature: float = 0.0,
+        beams: int = BEAMS,
     ) -> "Writer":
         """A network of a run.
 
@@ -62,6 +81,7 @@ class Writer:
             blueprint,
             trained_network(blueprint, run.folder / "models" / f"{training.key}.npz"),
             temperature,
+            beams,
         )
 
     @property
@@ -84,7 +104,7 @@ class Writer:
         """
         (target,) = self.task.targets
         if target.head.compared is not None:
-            found, _ = self._decoder.beam(ids, target.length, BEAMS)
+            found, _ = self._decoder.beam(ids, target.length, self.beams)
         elif self.temperature:
             found, _ = self._decoder.sample(ids, target.length, self.temperature)
         else:

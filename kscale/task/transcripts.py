@@ -5,7 +5,6 @@ frames, the transcript is what is left when repeated answers are one and blanks 
 (connectionist temporal classification, Graves et al. 2006). Ids are padded with 0.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,8 +15,6 @@ Array = NDArray[Any]
 
 BLANK, SPACE = 0, 1
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_BEAMS = 16
-_LEAST = -1e30  # the logarithm of a probability of 0
 
 
 def is_written(paths: Array) -> NDArray[np.bool_]:
@@ -107,39 +104,3 @@ def words_of(ids: Array) -> NDArray[np.uint64]:
         mixed = (word + np.asarray(column, np.uint64)) * _FACTOR
         word = np.where(column <= SPACE, np.uint64(0), mixed ^ (mixed >> np.uint64(29)))
     return found[:, : max(1, int(written.max(initial=0)))]
-
-
-def likely_transcript(logs: Array, beams: int = _BEAMS) -> tuple[list[int], float]:
-    """The likeliest transcript that a prefix beam search finds, and the logarithm of
-    the probability that the search has found of all paths to the transcript.
-
-    Each beam is a beginning of a transcript, with the probabilities of its paths that
-    end in a blank and of those that do not (Graves & Jaitly 2014; Hannun et al. 2014).
-
-    Args:
-        logs: Logarithms of probabilities, `(frames, outputs)`.
-        beams: Beginnings that are kept after each frame.
-    """
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, _LEAST)}
-    for frame in np.maximum(logs, _LEAST).astype(float).tolist():
-        found: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [_LEAST] * 2)
-        for ids, (blank, other) in kept.items():
-            both, last = _sum(blank, other), ids[-1] if ids else BLANK
-            same = found[ids]
-            same[0] = _sum(same[0], both + frame[BLANK])
-            if ids:
-                same[1] = _sum(same[1], other + frame[last])
-            for output, log in enumerate(frame[1:], 1):
-                longer = found[(*ids, output)]
-                begun = blank if output == last else both
-                longer[1] = _sum(longer[1], begun + log)
-        best = sorted(found.items(), key=lambda item: -_sum(*item[1]))[:beams]
-        kept = {ids: (each[0], each[1]) for ids, each in best}
-    ids, ends = max(kept.items(), key=lambda item: _sum(*item[1]))
-    return [*ids], _sum(*ends)
-
-
-def _sum(left: float, right: float) -> float:
-    """The logarithm of a sum, of logarithms."""
-    large, small = max(left, right), min(left, right)
-    return large + float(np.log1p(np.exp(small - large)))

@@ -7,12 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import (
-    BudgetError,
-    TrialError,
-    WorkerLostError,
-    writing,
-)
+from kscale.errors import BudgetError, TrialError, WorkerLostError, writing
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter
@@ -68,6 +63,8 @@ class Driver:
         executor: Runs the members of jobs; by default in this process, on its devices.
         gate: Measures latencies, where they are limited.
         write_page: Writes the page of the run when all else is done.
+        may_be_blamed: Tells, after the loss of a worker, whether what was trained may
+            have caused the loss.
     """
 
     def __init__(
@@ -80,6 +77,7 @@ class Driver:
         executor: Executor | None = None,
         gate: LatencyGate | None = None,
         write_page: PageWriter = lambda folder, records: None,
+        may_be_blamed: Callable[[], bool] = lambda: True,
     ) -> None:
         self.plan = plan
         self.folder = folder
@@ -88,6 +86,7 @@ class Driver:
         self.policy = policy
         self.gate = gate
         self.write_page = write_page
+        self.may_be_blamed = may_be_blamed
         self.trainer_of = plan.trainers()
         self.executor = executor or make_executor(
             plan, self.trainer_of, folder, listener
@@ -142,7 +141,8 @@ class Driver:
             ).run()
             self.write_page(self.folder, self.recorded)
         except WorkerLostError:
-            self._open.clear()  # as if the process died, so that deaths are counted
+            if self.may_be_blamed():  # counted as if this process had died
+                self._open.clear()
             raise
         finally:
             self.executor.close()
@@ -302,7 +302,7 @@ class Driver:
             )
 
     def _append(self, record: Record) -> None:
-        """Every record goes to disk first, then to whatever is made of it."""
+        """Every record goes to disk first, then to the logs and the lists."""
         self.writer.append(record)
         self.recorded.append(record)
         self.logs.record(record)
@@ -336,8 +336,8 @@ class Driver:
         _delete(self._models / f"{t.key}.npz" for t in tried if t.key not in needed)
 
     def _drop_late(self) -> None:
-        """Delete what given-up attempts wrote after another one had ended, and what
-        they did not write to its end."""
+        """Delete what given-up attempts wrote after another attempt had ended, and
+        files that were not written to their end."""
         known = {training.key for training in self.trainings}
         written = self._models.glob("*.*.npz")
         _delete(path for path in written if path.name.split(".")[0] in known)

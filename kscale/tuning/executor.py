@@ -9,13 +9,7 @@ from typing import Protocol
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.tuning.trainer import (
-    Assignment,
-    EpochSeen,
-    GroupTrainer,
-    TimeUp,
-    Trainer,
-)
+from kscale.tuning.trainer import Assignment, Trainer
 
 
 @dataclass(frozen=True)
@@ -25,7 +19,7 @@ class Outcome:
     Args:
         assignment: What was to be done.
         training: What the training left behind; None where it has not ended.
-        has_died: Whether the process died that trained it; if not, time was up.
+        has_died: Whether the process of the training died; if not, the time was up.
         is_blamed: Whether a death may be the training's fault, not that of a machine.
     """
 
@@ -52,28 +46,23 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """Assignments that may be out at once."""
-        ...
 
     @property
     def devices(self) -> int:
         """Assignments that take no time from each other."""
-        ...
 
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment; it may begin at once or later."""
-        ...
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Outcomes since the last call; waits for one, at most so many seconds.
+        """Outcomes since the last call; waits for one, at most `timeout` seconds.
 
         Raises:
             ResultsError: A checkpoint cannot be written: no training could end well.
         """
-        ...
 
     def close(self) -> None:
         """Give up what has not ended."""
-        ...
 
 
 class LocalExecutor:
@@ -102,38 +91,23 @@ class LocalExecutor:
         """As many as the trainer of what waits may train at once."""
         if not self._waiting:
             return 1
-        trainer = self._trainer_of(self._waiting[-1].job.spec)
-        return trainer.at_once if isinstance(trainer, GroupTrainer) else 1
+        return self._trainer_of(self._waiting[-1].job.spec).at_once
 
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment; `finished` runs it."""
         self._waiting.append(assignment)
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Run the next assignment to the end, and those that are worth it with it."""
+        """Run the next assignment to its end, with others that suit its program."""
         if not self._waiting:
             return ()
-        first = self._waiting[0]
-        trainer = self._trainer_of(first.job.spec)
-        if isinstance(trainer, GroupTrainer):
-            alike = [
-                a for a in self._waiting if self._trainer_of(a.job.spec) is trainer
-            ]
-            group = trainer.group(alike)
-            trained = trainer.train_together(group, list(map(self._seen, group)))
-        else:
-            group, trained = [first], [self._trained(trainer, first)]
+        trainer = self._trainer_of(self._waiting[0].job.spec)
+        alike = [a for a in self._waiting if self._trainer_of(a.job.spec) is trainer]
+        group = trainer.group(alike)
+        seen = [partial(self._on_epoch, each.job, each.member) for each in group]
+        trained = trainer.train_together(group, seen)
         self._waiting = deque(a for a in self._waiting if a not in group)
         return [Outcome(*each) for each in zip(group, trained, strict=True)]
-
-    def _trained(self, trainer: Trainer, assignment: Assignment) -> Training | None:
-        try:
-            return trainer.train(assignment, self._seen(assignment))
-        except TimeUp:
-            return None
-
-    def _seen(self, assignment: Assignment) -> EpochSeen:
-        return partial(self._on_epoch, assignment.job, assignment.member)
 
     def close(self) -> None:
         """Forget what waits."""

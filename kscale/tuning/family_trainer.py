@@ -26,6 +26,7 @@ from kscale.tuning.trainer import (
     EpochSeen,
     RunningTraining,
     TimeUp,
+    Trainer,
     TrainingSetup,
 )
 
@@ -35,7 +36,7 @@ _MOST_PLACED = 4
 logger = logging.getLogger(__name__)
 
 
-class FamilyTrainer:
+class FamilyTrainer(Trainer):
     """Trains and ships networks by a recipe; what each method does stands in `Trainer`.
 
     Args:
@@ -61,9 +62,9 @@ class FamilyTrainer:
         return self.engine.devices().at_once
 
     def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """As `GroupTrainer.group`, by what the engine can train in one program.
+        """As `Trainer.group`, by what the engine can train in one program.
 
-        What a process died of is trained alone, so that no other is blamed for it.
+        A training in which a process died has no others beside it, to be blamed too.
         """
         first, task = assignments[0], self.setup.dataset.task
         chosen, networks = [first], [self._network(first)]
@@ -92,7 +93,7 @@ class FamilyTrainer:
     def train_together(
         self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
     ) -> list[Training | None]:
-        """As `GroupTrainer.train_together`; what fails for all is tried with each."""
+        """As `Trainer.train_together`; what fails for all is tried with each."""
         count = len(assignments)
         networks = list(map(self._network, assignments))
         trainings = []
@@ -128,7 +129,7 @@ class FamilyTrainer:
             return members.results
         data = self.setup.dataset.seen_by(members.trainings[0].record.spec)
         validation = data.validation.inputs, data.validation.targets
-        program = self._started(networks, [it.record for it in members.trainings])
+        program = self._started(networks, [each.record for each in members.trainings])
         members.begin(program)
         outputs: list[Outputs] = []
         while not members.are_ended:

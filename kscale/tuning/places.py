@@ -60,7 +60,7 @@ def check_cluster(request: SearchRequest) -> None:
 
 
 def _in_processes(plan: Plan) -> Plan:
-    """Each training has a process, with a device of that process alone."""
+    """Each training has a process, and each process a device."""
     request = plan.request
     if request.strategy not in ("auto", "one") or worker_count() > 1:
         raise SpecError(
@@ -147,10 +147,13 @@ def make_executor(
     return DeviceExecutor(trainers, on_epoch)
 
 
-def all_machines(request: SearchRequest, note: Note) -> AbstractContextManager[None]:
-    """Inside, all machines of a cluster that share each training have met."""
+def all_machines(
+    request: SearchRequest, note: Note
+) -> AbstractContextManager[Callable[[], bool]]:
+    """Inside, all machines of a cluster that share each training have met; what is
+    given says, after a loss, whether the training may have caused the loss."""
     if request.cluster is None or request.machines == 1:
-        return nullcontext()
+        return nullcontext(lambda: True)
     from kscale.tuning.cluster.group import group
 
     return group(request.cluster, request.machines, request.class_weights, note)

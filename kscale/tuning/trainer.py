@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from msgspec.structs import replace
@@ -21,24 +21,12 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import (
-    ResultsError,
-    TrialError,
-    WorkerLostError,
-    reason_of,
-    writing,
-)
+from kscale.errors import ResultsError, TrialError, WorkerLostError, reason_of, writing
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.task.evaluation import (
-    Scores,
-    evaluate,
-    evaluate_test,
-    mean_score,
-    short,
-)
+from kscale.task.evaluation import Scores, evaluate, evaluate_test, mean_score, short
 from kscale.task.objectives import Objective
 from kscale.units import format_bytes
 
@@ -53,7 +41,7 @@ Write = Callable[[Path, Progress], None]
 _T = TypeVar("_T")
 
 MOST_DEATHS = 2
-"""A training that killed so many processes, and came no further, has failed."""
+"""Processes that die of a training before it has failed, if it comes no further."""
 
 
 class TimeUp(Exception):
@@ -123,7 +111,7 @@ class TrainingSetup:
         """The examples of an epoch of a training, `(steps, batch_size)`.
 
         Shares are nested, and stratified by the targets. Every training has the same
-        number of steps, so that one on fewer examples sees each of them more often.
+        number of steps: on fewer examples, each example is seen more often.
         """
         everything, recipe = len(self.dataset.train), self.recipe
         about = everything, training.seed, epoch, self.dataset.lengths
@@ -136,12 +124,6 @@ class TrainingSetup:
     def _nested(self) -> NDArray[np.int32]:
         labels = {n: rows[:] for n, rows in self.dataset.train.targets.items()}
         return nested_rows(self.dataset.task.targets, labels, seed=0)
-
-    def score(self, spec: Spec, outputs: Outputs) -> float:
-        """What outputs of a spec's network for the validation part reach."""
-        data = self.dataset.seen_by(spec)
-        pairs = data.pairs("validation", outputs)
-        return mean_score(self.objective, data.task, pairs)
 
     def test_score(
         self, spec: Spec, part: PartName, outputs: Outputs, decoded: Outputs
@@ -164,7 +146,15 @@ def _opened(folder: Path, shared: dict[str, Any]) -> TrainingSetup:
 
 
 class Trainer(Protocol):
-    """Trains and evaluates the networks of one kind of candidates."""
+    """Trains and evaluates the networks of one kind of candidates.
+
+    A trainer trains members one by one, unless it has methods of its own for groups.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """Members of one program at most; 1 where several lose."""
+        return 1
 
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
@@ -178,6 +168,19 @@ class Trainer(Protocol):
             TimeUp: The time was over first; a checkpoint is in `assignment.target`.
             WorkerLostError: A machine that trained, too, is gone.
         """
+
+    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
+        """The first assignment, and those that are worth training with the first."""
+        return [assignments[0]]
+
+    def train_together(
+        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
+    ) -> list[Training | None]:
+        """Train a group as `train` does each; None where the time was over first."""
+        try:
+            return list(map(self.train, assignments, on_epochs))
+        except TimeUp:
+            return [None]
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         """What a finished training reaches on a part, with all that is tested.
@@ -197,25 +200,6 @@ class Trainer(Protocol):
         """
 
 
-@runtime_checkable
-class GroupTrainer(Trainer, Protocol):
-    """A trainer that may train several members in one program.
-
-    Attributes:
-        at_once: Members at most; 1 where several lose.
-    """
-
-    at_once: int
-
-    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """The first assignment, and those that are worth training with the first."""
-
-    def train_together(
-        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
-    ) -> list[Training | None]:
-        """Train a group as `train` does each; None where the time was over first."""
-
-
 def check_memory(what: str, needed: int, devices: Devices) -> None:
     """Refuse what would take the process down for want of memory."""
     free = free_bytes()
@@ -229,7 +213,7 @@ def check_memory(what: str, needed: int, devices: Devices) -> None:
 class RunningTraining:
     """A training while it runs: its time, progress, checkpoints and record.
 
-    Every trainer uses it, so that going on, ending in time, failing and scoring are
+    All trainers use this class, so that going on, ending, failing and scoring are
     the same for all candidates.
 
     Args:
@@ -277,21 +261,12 @@ class RunningTraining:
         several are trained at once."""
         return self._seconds_before + (time.monotonic() - self._began) / self._beside
 
-    def run(self, train: Callable[[], Training], devices: Devices) -> Training:
-        """The record that a function returns, or the record of its failure.
+    def tried(self, step: Callable[[], _T]) -> _T | Training:
+        """What a function returns, or the record of its failure.
 
         Raises:
             ResultsError, TimeUp, WorkerLostError: As `Trainer.train`.
         """
-
-        def checked() -> Training:
-            self.check_survival(devices)
-            return train()
-
-        return self.tried(checked)
-
-    def tried(self, step: Callable[[], _T]) -> _T | Training:
-        """What a function returns, or the record of its failure; raises as `run`."""
         try:
             return step()
         except (TimeUp, ResultsError, WorkerLostError):
@@ -306,7 +281,7 @@ class RunningTraining:
             )
 
     def check_survival(self, devices: Devices) -> None:
-        """Refuse a training that would end the process, by what it did or will hold."""
+        """Refuse a training that kills processes or needs more memory than is free."""
         if self.assignment.deaths >= MOST_DEATHS:
             raise TrialError("the process died twice while training it")
         check_memory("training", self.record.memory, devices)
@@ -343,7 +318,9 @@ class RunningTraining:
 
     def score(self, outputs: Outputs) -> float:
         """What outputs of the network for the validation part reach."""
-        return self.setup.score(self.record.spec, outputs)
+        data = self.setup.dataset.seen_by(self.record.spec)
+        pairs = data.pairs("validation", outputs)
+        return mean_score(self.setup.objective, data.task, pairs)
 
     def add_score(self, score: float) -> None:
         """Note the score after the last epoch, which must be finite."""

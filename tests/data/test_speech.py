@@ -95,10 +95,12 @@ def test_what_cannot_be_learned_from_is_left_out_with_its_row(tmp_path: Path) ->
     (tmp_path / "talk_sounds/9.wav").write_text("no sound")
     short = tmp_path / "talk_sounds/13.wav"
     short.write_bytes(short.read_bytes()[:2000])
+    silent = np.concatenate([spoken("a")[:160], np.zeros(2400)])
+    write_wav(tmp_path / "talk_sounds/15.wav", silent)
 
     data = load_dataset(path, **OPTIONS, seconds=0.5)
 
-    assert sum(map(len, data.parts.values())) == 11
+    assert sum(map(len, data.parts.values())) == 10
     for line, says in [
         (3, "has no transcript; left out."),
         (5, ": There is no file talk_sounds/none.wav; left out."),
@@ -107,6 +109,7 @@ def test_what_cannot_be_learned_from_is_left_out_with_its_row(tmp_path: Path) ->
         (11, ": talk_sounds/9.wav cannot be read as a WAV file: it is damaged"),
         (13, "has no sound file; left out."),
         (15, ": talk_sounds/13.wav is cut short: it has 2,000 of"),
+        (17, ": talk_sounds/15.wav has 2 frames before its silent end, too few"),
     ]:
         assert any(f"talk.csv:{line}" in w and says in w for w in data.warnings)
 

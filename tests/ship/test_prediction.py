@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from kscale import DataError, ResultsError, Run
+from kscale import DataError, ResultsError, Run, SpecError
 from kscale.cli import main
 from kscale.cli.predict import _reported
 from kscale.data.examples import Example, Reader
@@ -111,6 +112,17 @@ def test_what_is_no_run_is_said_before_anything_starts(folder: Path) -> None:
 def test_an_unknown_model_is_refused_at_once(tiny_run: Run) -> None:
     with pytest.raises(ResultsError, match="has no model 'wurst'"):
         tiny_run.predict("x.npy", "wurst")
+
+
+def test_numbers_that_no_prediction_has_are_refused_at_once(
+    tiny_run: Run, folder: Path
+) -> None:
+    wrong: list[tuple[str, Any]] = [("top", 0), ("temperature", -1.0)]
+    for name, value in [*wrong, ("temperature", float("nan"))]:
+        with pytest.raises(SpecError, match=f"`{name} >= "):
+            tiny_run.predict(folder / "a.npy", **{name: value})
+    done = predict(tiny_run, folder, "--temperature", "-1")
+    assert done.exit_code == 2 and "a number of at least 0 must be" in done.stderr
 
 
 def test_a_run_on_several_arrays_says_that_files_do_not_hold_them(

@@ -203,3 +203,59 @@ def test_the_quantizer_lays_large_weights_outside_the_structure(tmp_path: Path) 
         found = schema.Model.GetRootAsModel(bytes(made), 0)
         offsets = [found.Buffers(n).Offset() for n in range(found.BuffersLength())]
         assert (max(offsets) > 1) is is_outside
+
+
+def test_the_quantizer_averages_the_extremes_of_examples(tmp_path: Path) -> None:
+    """`ship/compressing/quantizing.py` takes the least and the largest itself."""
+    from ai_edge_quantizer.qtyping import TFLOperationName
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    path = tmp_path / "dense.tflite"
+    model = dense_model(keras.layers.Dense(1, kernel_initializer="ones"), shape=(1,))
+    path.write_bytes(to_litert(model))
+    quantizer = Quantizer(str(path))
+    quantizer.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8)
+    rows = [{"x": np.full((1, 1), value, np.float32)} for value in (0, 100, 0)]
+    ranges = quantizer.calibrate({"serving_default": rows})
+    assert max(float(np.max(each["max"])) for each in ranges.values()) < 10
+
+
+def test_the_quantizer_gives_small_integers_at_both_ends(tmp_path: Path) -> None:
+    """`ship/runtimes.py` scales what a file takes and gives."""
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer.qtyping import TFLOperationName
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(to_litert(dense_model(keras.layers.Dense(2), shape=(2,))))
+    quantizer = Quantizer(str(path))
+    quantizer.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8)
+    rows = [{"x": np.ones((1, 2), np.float32)}]
+    ranges = quantizer.calibrate({"serving_default": rows})
+    made = quantizer.quantize(ranges, enable_progress_report=False).quantized_model
+    interpreter = Interpreter(model_content=bytes(made))
+    ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    assert {end["dtype"] for end in ends} == {np.int8}
+
+
+def test_the_quantizer_leaves_the_table_of_an_embedding(tmp_path: Path) -> None:
+    """`ship/compressing/quantizing.py` stores tables by the static way."""
+    from ai_edge_quantizer.qtyping import TFLOperationName
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    path = tmp_path / "table.tflite"
+    inputs = keras.Input((3,), dtype="int32", name="x")
+    model = keras.Model(inputs, keras.layers.Embedding(5000, 8)(inputs))
+    path.write_bytes(to_litert(model))
+    quantizer = Quantizer(str(path))
+    quantizer.add_weight_only_config(".*", TFLOperationName.ALL_SUPPORTED, 8)
+    made = quantizer.quantize(enable_progress_report=False).quantized_model
+    assert len(made) > 4 * 5000 * 8  # in float32 still
+
+
+def test_litert_has_no_split_of_a_text() -> None:
+    """Texts become ids outside of a file (`ship/formats/litert.py`)."""
+    layer = keras.layers.TextVectorization(vocabulary=["a", "b"])
+    inputs = keras.Input((), dtype="string", name="x")
+    with pytest.raises(Exception, match=r"."):
+        to_litert(keras.Model(inputs, layer(inputs)), tf.lite.OpsSet.TFLITE_BUILTINS)

@@ -1,12 +1,10 @@
 from itertools import groupby, product
 
 import numpy as np
-import pytest
 
 from kscale.task.transcripts import (
     collapsed,
     edit_distances,
-    likely_transcript,
     needed_frames,
     text_of,
     words_of,
@@ -28,16 +26,6 @@ def _padded(rows, length):
 
 def _written(path):
     return tuple(output for output, _ in groupby(path) if output)
-
-
-def _by_brute_force(logs):
-    """The probability of each transcript: the sum over all its paths."""
-    frames, outputs = logs.shape
-    found = {}
-    for path in product(range(outputs), repeat=frames):
-        chance = np.exp(logs[np.arange(frames), path].sum())
-        found[_written(path)] = found.get(_written(path), 0.0) + chance
-    return found
 
 
 def test_distances_of_many_pairs_are_those_of_the_plain_table():
@@ -84,28 +72,3 @@ def test_words_are_alike_only_if_their_characters_are():
     assert len({*numbers.values()}) == len(numbers) == 5
     assert words[0, 0] == words[1, 1] == words[2, 0] == words[3, 1]
     assert text_of(ids[0], names) == "ab ba"
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_wide_beam_finds_the_likeliest_transcript(seed):
-    logits = 2 * np.random.default_rng(seed).normal(size=(5, 3))
-    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    chances = _by_brute_force(logs)
-
-    ids, log = likely_transcript(logs, beams=1000)
-
-    assert np.exp(log) == pytest.approx(max(chances.values()))
-    assert chances[tuple(ids)] == pytest.approx(np.exp(log))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_beam_is_no_less_likely_than_the_best_path(seed):
-    logits = np.random.default_rng(seed).normal(size=(7, 3))
-    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    chances = _by_brute_force(logs)
-    greedy = _written(logs.argmax(axis=1))
-
-    ids, log = likely_transcript(logs)
-
-    assert chances[tuple(ids)] >= chances[greedy] * (1 - 1e-12)
-    assert np.exp(log) <= chances[tuple(ids)] * (1 + 1e-12)

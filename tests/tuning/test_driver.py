@@ -11,6 +11,7 @@ from tuning.made_data import AtOnce, digits
 from tuning.process_executor import ProcessExecutor
 
 from kscale import Listener, Run, plan_search, tune
+from kscale.errors import WorkerLostError
 from kscale.runs.folder import RESULTS_FILE, RecordsWriter, read_records
 from kscale.runs.records import Record, Training
 from kscale.search.contract import Job
@@ -153,6 +154,31 @@ def test_ctrl_c_is_no_death_of_the_process(tmp_path: Path) -> None:
     assert not list((tmp_path / "run" / "models").glob("*.attempts.json"))
     run = tune(digits(), run=tmp_path / "run", **options)
     assert {training.status for training in run.trainings} == {"ok"}
+
+
+@pytest.mark.parametrize("may_be_blamed", [True, False])
+def test_the_loss_of_a_machine_is_no_death_of_the_training(
+    tmp_path: Path, may_be_blamed: bool
+) -> None:
+    class Losing(Listener):
+        def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+            raise WorkerLostError("A worker was lost.")
+
+    plan = plan_search(digits(), **HALVING)
+    with (
+        RecordsWriter(tmp_path, plan.description()) as writer,
+        pytest.raises(WorkerLostError),
+    ):
+        Driver(
+            plan,
+            tmp_path,
+            writer,
+            Losing(),
+            TimePolicy(),
+            may_be_blamed=lambda: may_be_blamed,
+        ).run()
+    counted = list((tmp_path / "models").glob("*.attempts.json"))
+    assert bool(counted) is may_be_blamed
 
 
 def test_an_error_of_a_listener_is_not_one_of_the_folder(tmp_path: Path) -> None:

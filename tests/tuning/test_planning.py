@@ -11,6 +11,7 @@ from tuning.made_data import digits
 import kscale
 from kscale import Run, plan_search
 from kscale.search import SEARCHERS
+from kscale.tuning.options import single_request
 from kscale.tuning.past_runs import remember_runs
 from kscale.tuning.plan import Plan
 from kscale.tuning.rehearsal import likely_rehearsal, rehearse
@@ -46,6 +47,14 @@ def test_every_searcher_is_rehearsed_to_its_finalists(searcher: str) -> None:
     assert {"baseline", "search", "finalist"} == {job.stage for job in jobs}
     assert all(len(job.seeds) == 2 for job in jobs if job.stage == "finalist")
     assert len(jobs) == len(set(jobs))
+
+
+def test_a_single_network_is_trained_in_one_piece() -> None:
+    """However dear it is: nothing is compared after a part of the epochs."""
+    plan = plan_search(single_request("cnn", {"width": 64}, digits(), epochs=90))
+    jobs = [job for job, _ in rehearse(plan, plan.cost_model()).jobs]
+    searched = [job for job in jobs if job.stage == "search"]
+    assert [(job.epochs_from, job.epochs_to) for job in searched] == [(0, 90)]
 
 
 def test_of_rehearsals_that_differ_by_luck_the_middle_one_is_planned() -> None:

@@ -1,6 +1,9 @@
 """Networks that transcribe, from sounds in a table to scores, files, printed code."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -80,6 +83,46 @@ def test_sounds_are_transcribed_by_runs_and_by_files(run: Run, data: Dataset) ->
     write_wav(file.with_suffix(".wav"), spoken("abc"))
     (wanted,) = run.predict(file.with_suffix(".wav"))
     assert written == wanted.texts["text"]
+
+
+PLAIN = """
+import sys, tensorflow as tf
+folder, path = sys.argv[1:]
+sound = tf.audio.decode_wav(tf.io.read_file(path)).audio[:, 0]
+serve = tf.saved_model.load(folder).signatures["serve"]
+samples = serve.structured_input_signature[1]["sound"].shape[1]
+given = serve(sound=tf.pad(sound, [[0, samples - len(sound)]])[None])
+print(tf.strings.reduce_join(given["text_characters"][0]).numpy().decode())
+assert "kscale" not in sys.modules
+"""
+
+
+def test_a_saved_model_transcribes_where_kscale_is_not_installed(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = run.export(tmp_path / "model", "saved-model")
+    path = write_wav(tmp_path / "talk.wav", spoken("abc ba"))
+    (text,) = [each.texts["text"] for each in run.predict(path)]
+    words = [sys.executable, "-P", "-c", PLAIN, str(folder), str(path)]
+    free = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=free)
+    assert done.stdout.strip() == text and text, done.stderr[-500:]
+
+
+def test_beams_follow_several_beginnings_of_a_transcript(
+    run: Run, data: Dataset
+) -> None:
+    sounds = [str(p) for p in sorted(Path(data.origin["source"]).parent.rglob("*.wav"))]
+    greedy, likely = (
+        [each.texts["text"] for each in run.predict(sounds[:40], beams=beams)]
+        for beams in (None, 8)
+    )
+    assert sum(map(str.__eq__, greedy, likely)) > 30  # of sure answers
+    words = ["predict", str(run.folder), *sounds[:9], "--json", "--beams"]
+    printed = json.loads(CliRunner().invoke(main, [*words, "8"]).stdout)
+    assert [each["targets"]["text"]["text"] for each in printed] == likely[:9]
+    done = CliRunner().invoke(main, [*words, "0"])
+    assert done.exit_code == 2 and "a whole number of at least 1" in done.output
 
 
 def test_printed_code_builds_and_compiles_the_network(run: Run) -> None:

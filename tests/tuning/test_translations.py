@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import kscale
 from kscale.cli import main
+from kscale.errors import DataError
 from kscale.run import Run
 
 WORDS = ["ab", "cde", "fg", "hij", "kl", "mno", "pq", "rst", "uv", "wxy"]
@@ -119,6 +120,8 @@ def test_a_language_model_goes_on_with_a_text(language: Run, tmp_path: Path) -> 
     assert likeliest.startswith("ab cde") and likeliest == again
     drawn = next(language.predict(path, temperature=2.0)).texts["text"]
     assert drawn.startswith("ab cde")
+    with pytest.raises(DataError, match="Only translations and transcripts"):
+        language.predict(path, beams=4)
     assert "TiedDense" not in language.to_code() and "keras" in language.to_code()
 
 

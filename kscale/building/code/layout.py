@@ -17,7 +17,7 @@ class Code(str):
 
 
 def identifier(wanted: str, taken: set[str]) -> str:
-    """A name of Python that is not taken yet, as near to the wish as can be.
+    """A free Python identifier, as similar to the wanted name as possible.
 
     Example:
 

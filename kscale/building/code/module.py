@@ -47,7 +47,7 @@ class TrainingSettings:
         examples: Examples of the training part.
         warmup, cooldown: Shares of the steps in which the rate rises and falls.
         class_weights: By target, what an example of each class counted in the loss.
-        factors: What the width made of learning rates and initial values.
+        factors: Factors of learning rates and initial values, which the width decides.
     """
 
     learning_rate: float

@@ -79,7 +79,7 @@ def _fixed(layer: Layer) -> Any:
 
 
 def _stands_alone(repeat: Repeat) -> bool:
-    """Whether a function can be the body: nothing around it is read or made once."""
+    """Whether a body can be a function: it reads and shares nothing outside of it."""
     is_flat = not any(isinstance(layer, Repeat) for layer in repeat.body)
     is_made_anew = repeat.times == 1 or not repeat.shared
     return is_flat and is_made_anew and not [*_read_inside(repeat)]
@@ -104,7 +104,7 @@ def _block(group: list[Repeat], taken: set[str]) -> _Block:
         for index, repeat in enumerate(group)
     }
     base = re.sub(r"\d+$", "", group[0].name.split("/")[-1])
-    # The functions of the first blocks of stages are told from those of the others.
+    # The first block of a stage has a function of another name than further blocks.
     is_first = all(item.times == 1 and item.name.endswith("1") for item in group)
     name = identifier(f"first_{base}" if is_first else base, taken)
     return _Block(name, tuple(body), uses)
@@ -129,11 +129,13 @@ def _named(call: Call, name: str) -> Call:
 class _Writer(NamedTuple):
     """Writes layers one after the other, as statements of Python.
 
-    `taken` are names that no new variable may have, `scope` holds the variables of
-    outputs, `name` is the Keras name of what encloses the layers, with variables in
-    braces. Layers that copies share are made `outside`, before the loop; the writer of
-    what stands there comes with their variables by Keras name. `tables` are the
-    variables of embeddings that others read, by path.
+    Args:
+        taken: Names that no new variable may have.
+        scope: Variables of the outputs of layers.
+        tables: By path, variables of embeddings that other layers read.
+        name: Keras name of the block around the layers, with variables in braces.
+        outside: Of copies that share layers: the writer of the lines before the loop,
+            where these layers are made, and their variables by Keras name.
     """
 
     lines: list[str]
@@ -160,7 +162,10 @@ class _Writer(NamedTuple):
     ) -> Code:
         """Write layers, and give the variable that holds the output of the last.
 
-        That is `into` unless None. `outputs` are read when all layers are written.
+        Args:
+            entry: Variable of what the first layer reads.
+            into: Name of that last variable, if it matters.
+            outputs: Names of layers that are read after all of them are written.
         """
         kept = {*outputs, *_read_apart(layers)}
         if entry == "x" and BODY_INPUT in kept:
@@ -283,7 +288,7 @@ def _build_model(
 
 
 def _read_apart(layers: tuple[Layer, ...]) -> Iterator[str]:
-    """Names that are read when what was computed last is another."""
+    """Names of outputs that other layers than the next one read."""
     before = BODY_INPUT
     for layer in layers:
         yield from (name for name in layer.inputs if name != before)

@@ -25,11 +25,11 @@ def words_of_task(
     scaling: Mapping[str, Scaling],
     constants: dict[str, Any],
 ) -> tuple[list[str], list[str]]:
-    """Of each input how to make the input, and of each output what the output is.
+    """A sentence on how to make each input, and on what each output is.
 
     The preprocessing of an input need not be known. Targets of real values may have a
-    scaling, from the output to the unit of the data. Numbers that the sentences speak
-    of become constants.
+    scaling, from the output to the unit of the data. Numbers in the sentences are
+    added to `constants`.
     """
     given = [*(item.name for item in task.inputs), *(it.name for it in task.targets)]
     prefixes = iter(constant_names(given))
@@ -138,7 +138,7 @@ def _of_columns(item: TableColumns) -> str:
 
 
 def constant_names(names: Iterable[str]) -> list[str]:
-    """Names as those of constants, no two the same.
+    """Names in the form of constants, no two the same.
 
     Example:
 

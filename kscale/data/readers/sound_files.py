@@ -88,6 +88,19 @@ def sound_header(path: Path) -> SoundHeader:
     return SoundHeader(rate, len(samples))
 
 
+def heard_seconds(path: Path) -> float:
+    """Seconds of a WAV file up to the last sample that is not 0."""
+    rate, samples = _read(path)
+    silence = 128 if samples.dtype.kind == "u" else 0
+    for end in range(len(samples), 0, -_SAMPLES_AT_ONCE):
+        start = max(0, end - _SAMPLES_AT_ONCE)
+        block = samples[start:end].reshape(end - start, -1)
+        held = np.flatnonzero((block != silence).any(axis=1))
+        if len(held):
+            return float(start + held[-1] + 1) / rate
+    return 0.0
+
+
 def check_whole(path: Path) -> None:
     """Refuse a WAV file that ends before the size that its header promises.
 
@@ -103,6 +116,7 @@ def check_whole(path: Path) -> None:
         )
 
 
+_SAMPLES_AT_ONCE = 2**16
 _UNKNOWN_SIZE = 2**31 - 2**16
 _BROKEN = (OSError, ValueError, EOFError, TypeError, ZeroDivisionError, struct.error)
 _REASONS = {

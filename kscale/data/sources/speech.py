@@ -23,6 +23,7 @@ from kscale.data.readers.sound_files import (
     SOUNDS,
     SoundHeader,
     check_whole,
+    heard_seconds,
     reading_of,
     samples_for,
     sound_header,
@@ -114,7 +115,7 @@ def raw_data_of_speech(
     _check_left(utterances, kept, left_out)
     every = [each for mine in kept.values() for each in mine]
     length = max(len(each.ids) for each in every)
-    most = min(int(each.header.seconds * rate / each.steps) for each in every)
+    most = min(each.step for each in every)
     target = Target(name, "characters", len(names), names, length, step=most)
     reading = reading_of([each.header for each in every], rate, samples, True)
     return RawData(
@@ -155,13 +156,13 @@ def _longest(
 
 
 class _Labelled(NamedTuple):
-    """A sound that is used, with the ids of its transcript and the steps that a network
-    needs at least."""
+    """A sound that is used, with the ids of its transcript, and the samples of a step
+    at most, so that there are enough steps."""
 
     said: Utterance
     header: SoundHeader
     ids: list[int]
-    steps: int
+    step: int
 
 
 def _readable(
@@ -192,26 +193,27 @@ def _fitting(
     left_out: _LeftOut,
 ) -> Iterator[_Labelled]:
     """Those that are no longer than others, and have steps enough for the transcript:
-    two of the usual frames for each. Frames are counted of the whole file; silence at
-    the end, which no network reads, counts too, for no sound is read here."""
+    two of the usual frames for each. Frames of nothing but 0 at the end, which no
+    network reads, do not count."""
     places, step = {name: place for place, name in enumerate(names)}, step_of(rate)
     for said, header in read:
         text = plain_transcript(said.text)
         ids = [places.get(character, len(names)) for character in text]
         steps = int(needed_frames(np.array([ids]))[0])
-        frames = int(header.seconds * rate) // step
+        heard = int(heard_seconds(said.path) * rate)
         if header.seconds > seconds + step / rate:
             longer = f"{said.name} lasts {header.seconds:.1f} seconds"
             reason = f"longer than {seconds:.1f} seconds"
             left_out.add(reason, f"{said.where}: {longer}, and {seconds:.1f} are read")
-        elif frames < _LEAST_STEPS * steps:
-            has = f"{said.name} has {frames} frames, too few for a transcript of"
-            what = counted(len(ids), "character")
+        elif heard // step < _LEAST_STEPS * steps:
+            less = " before its silent end" * (heard < int(header.seconds * rate))
+            has = f"{said.name} has {heard // step} frames{less}, too few for a "
+            what = f"transcript of {counted(len(ids), 'character')}"
             left_out.add(
-                "transcripts longer than their sounds", f"{said.where}: {has} {what}"
+                "transcripts longer than their sounds", f"{said.where}: {has}{what}"
             )
         else:
-            yield _Labelled(said, header, ids, steps)
+            yield _Labelled(said, header, ids, heard // steps)
 
 
 def _check_left(

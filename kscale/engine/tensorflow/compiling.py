@@ -1,6 +1,6 @@
 """Losses, metrics and the optimizer of a network, as Keras has them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,13 +12,27 @@ from kscale.networks.parametrization import Factor
 from kscale.task.tasks import Target
 
 
-def example_losses(target: Target, labels: Any, outputs: Any, smoothing: float) -> Any:
+def example_losses(
+    target: Target,
+    labels: Any,
+    outputs: Any,
+    smoothing: float,
+    mean: Callable[[Any], Any] = keras.ops.mean,
+) -> Any:
     """The loss of each example, `(examples,)`, for labels as a data set holds them.
 
+    The mean of sequences' losses over a batch is that of a token or character.
     Smoothing spreads a share of a label over all outputs, where the loss takes it.
+
+    Args:
+        target, labels, outputs, smoothing: As of `Losses`.
+        mean: What counts `(examples,)` are on average over the whole batch, of which
+            the examples may be one device's share.
     """
     if target.head.losses is not None:
-        return target.head.losses(keras.ops, target, labels, outputs, smoothing)
+        of_all = target, labels, outputs, smoothing
+        sums, counts = target.head.losses(keras.ops, *of_all)
+        return sums / keras.ops.maximum(mean(counts), 1.0)
     if target.head.one_hot_loss is not None:
         labels = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), target.outputs)
     return _loss(target, smoothing).call(labels, outputs)

@@ -6,6 +6,8 @@ one position is computed at a time: a causal attention keeps keys and values of 
 positions in a cache, keys and values of what another attention reads are computed once,
 and further layers treat positions alike.
 
+Transcripts of sounds, whose frames are answered at once, are searched in the answers.
+
 All functions are graphs of tensors, and may be called in other graphs.
 """
 
@@ -25,6 +27,7 @@ from kscale.task.tasks import Task
 from kscale.task.tokens import END, PADDING, START
 
 _NEVER = -1e9
+_LEAST_SHARE = 1e-30  # of which there is a logarithm
 _ALIKE = (
     *(bp.Activation, bp.Add, bp.BatchNorm, bp.Concatenate, bp.Dense, bp.Embedding),
     *(bp.KnownTokens, bp.LayerNorm, bp.Multiply, bp.Positions, bp.Rescale),
@@ -53,6 +56,24 @@ class _Memory(NamedTuple):
     keys: Any
     values: Any
     mask: Any
+
+
+def likely_transcripts(shares: Any, beams: int) -> Any:
+    """Ids of the likeliest transcripts that prefix beam searches find, `(sounds,
+    frames)`, padded with 0.
+
+    Each beam is a beginning of a transcript, with the probability of all its paths
+    (Graves & Jaitly 2014).
+
+    Args:
+        shares: Probabilities of the answers for each frame, `(sounds, frames,
+            outputs)`; output 0 is the blank.
+        beams: Beginnings that are kept after each frame.
+    """
+    logs = tf.math.log(tf.cast(shares, tf.float32) + _LEAST_SHARE)
+    frames = tf.fill([tf.shape(logs)[0]], tf.shape(logs)[1])
+    (ids,), _ = keras.ops.ctc_decode(logs, frames, "beam_search", beams, mask_index=0)
+    return tf.maximum(ids, 0)  # from -1, after the end
 
 
 def scores_of(sums: Any, lengths: Any) -> Any:

@@ -382,17 +382,21 @@ class EpochProgram:
             outputs = named_outputs(self.model, self.data.task, read, training=True)
             loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        gradients = tape.gradient(loss, weights)
+        if self._replicas > 1:
+            # Rows of an embedding are as many as tokens, which differ by the replica.
+            gradients = [tf.convert_to_tensor(each) for each in gradients]
+        self.optimizer.apply(gradients, weights)
         return loss
 
     def _loss(self, outputs: dict[str, Any], wanted: Tensors) -> Any:
         """This replica's share of the loss of the whole batch, which is the mean over
-        the replicas. A loss of sequences is that of a token of the replica's examples:
-        tokens count more where a replica has fewer."""
+        the replicas."""
         means, teacher = [], self.data.teacher
         for target in self.data.task.targets:
             name, smoothing = target.name, self.network.label_smoothing
-            losses = example_losses(target, wanted[name], outputs[name], smoothing)
+            of_both = wanted[name], outputs[name]
+            losses = example_losses(target, *of_both, smoothing, self._mean)
             weights = self.data.class_weights.get(name)
             if weights is not None:
                 losses *= tf.gather(tf.constant(weights), wanted[name])
@@ -403,6 +407,14 @@ class EpochProgram:
                 losses = (1 - teacher.share) * losses + teacher.share * learned
             means.append(tf.reduce_mean(losses))
         return tf.add_n(means) / (len(means) * self._replicas)
+
+    def _mean(self, counts: Any) -> Any:
+        """The mean over the examples of all replicas, each of which has as many."""
+        mean = tf.reduce_mean(counts)
+        if self._replicas == 1:
+            return mean
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
     @property
     def _are_cut(self) -> bool:

@@ -18,7 +18,6 @@ from kscale.engine.base import Teacher
 from kscale.task.objectives import Objective, task_objective
 
 CHUNK_BYTES = 2**26
-_LEAST_FRAMES = 16
 
 Tensors = Mapping[str, Any]
 Chunk = tuple[NDArray[np.int32], Tensors, Tensors]
@@ -134,13 +133,11 @@ def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
 
 def without_padding(tensor: Any) -> Any:
     """Ids `(examples, length)`, or frames `(examples, length, bands)`, cut to the
-    longest example, in a graph; at least the first 16 remain of frames, which several
-    may become one of."""
+    longest example, in a graph; of nothing but padding, one remains."""
     is_held = tf.not_equal(tensor, 0)
     others = [axis for axis in range(len(tensor.shape)) if axis != 1]
     places = tf.where(tf.reduce_any(is_held, axis=others))[:, 0]
-    least = 1 if len(others) == 1 else _LEAST_FRAMES
-    return tensor[:, : tf.maximum(tf.reduce_max(places) + 1, least)]
+    return tensor[:, : tf.maximum(tf.reduce_max(places) + 1, 1)]
 
 
 def rescaled(tensor: Any, scaling: Scaling) -> Any:

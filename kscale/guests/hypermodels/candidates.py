@@ -26,6 +26,7 @@ from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.search.drawn_pool import DrawnPool
 from kscale.tuning.auto_families import AUTO
+from kscale.tuning.candidates import Candidates
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import TrainingSetup
 
@@ -38,11 +39,11 @@ _SECONDS_BETWEEN_NOTES = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class UserCandidates:
+class UserCandidates(Candidates):
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
-    The data set is the one that the models are given; the outline holds the
-    hyperparameters at their defaults, with the values that each may have.
+    `dataset` is in the form in which the models take it; `outline` holds the
+    hyperparameters of the default model, with the values that each may have.
     """
 
     models: UserModels
@@ -126,21 +127,13 @@ class UserCandidates:
 
         return measure
 
-    def by_width(self, spec: Spec) -> tuple[Spec, int]:
-        """Nobody knows which hyperparameter makes a model slower."""
-        return spec, 0
-
-    def faster(self, spec: Spec, share: float) -> str:
-        """Which hyperparameters make networks faster is not known."""
-        return ""
-
     def trainer(self, setup: TrainingSetup) -> UserTrainer:
         return UserTrainer(setup, self.models, self.dataset)
 
     def trainer_of(
         self, request: SearchRequest, budget: Budget
     ) -> Callable[[TrainingSetup], UserTrainer]:
-        """The code is read and counted anew there."""
+        """A trainer for another process, which reads and counts the code anew."""
         return partial(_trainer, replace(request, data=None, baseline=None), budget)
 
 

@@ -22,11 +22,11 @@ RESERVED = ("family", "depth", "width")
 class DrawnHyperParameters(keras_tuner.HyperParameters):
     """Hyperparameters of which each is drawn when a model first asks for it.
 
-    The values are those that the model depends on, and no others: neither inactive
-    conditional ones nor those of a layer that this model does not have. Each is drawn
+    So only hyperparameters that the model depends on have values: no inactive
+    conditional ones, and none of layers that this model does not have. Each is drawn
     as KerasTuner samples it (`linear`, `log`, ...), from the seed and its name; without
-    a seed it is the default. A known value is taken instead, as far as the
-    hyperparameter may have it.
+    a seed the default is taken. A known value is taken instead where the hyperparameter
+    may have that value.
 
     Args:
         seed: Decides what is drawn.
@@ -93,8 +93,8 @@ def _at(hyperparameter: Any, place: float) -> Value:
 
 
 def may_have(hyperparameter: Any, value: Any) -> bool:
-    """Whether a hyperparameter may have a value: one of the same name in another part
-    of the code may have other values."""
+    """Whether a hyperparameter may have a value. A known value may be from another part
+    of the code, where a hyperparameter of the same name has another range."""
     domain: list[Any] = domain_of(hyperparameter)
     if not hasattr(hyperparameter, "min_value"):
         return value in domain
@@ -116,8 +116,8 @@ def domain_of(hyperparameter: Any) -> list[Value]:
 
 
 def knob_name(name: str, value: Value, shown: Mapping[str, str]) -> str:
-    """The knob of a hyperparameter with any value: `depth` or `width` where it is shown
-    as such and whole; one called like a part of a spec gets a `_`."""
+    """The knob of a hyperparameter: `depth` or `width` where the value is whole and
+    `shown` says so. A name that is a part of a spec otherwise gets a `_`."""
     if name in shown and type(value) is int:
         return shown[name]
     return f"{name}_" if name in RESERVED else name

@@ -1,4 +1,4 @@
-"""A user's models as something to draw from: what a family is to a search."""
+"""A user's models as a space to draw from, as a family is."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ class UserModels:
     """The models of a hypermodel, for a task.
 
     Reports show the hyperparameters `depth_knob` and `width_knob` as depth and width;
-    without them those of the names `depth` and `width`, if they are whole.
+    by default hyperparameters that are named so, if they are whole.
 
     Attributes:
         probe: Asks for the hyperparameters of a training, after its model is counted.
@@ -108,8 +108,8 @@ class UserModels:
         self._sizes = path
 
     def begin(self) -> list[list[Any]]:
-        """Build abstractly at the defaults, whatever an earlier session counted; the
-        hyperparameters of this model, with the values that each may have."""
+        """Count the model of the defaults, also if an earlier session did, and give its
+        hyperparameters with the values that each may have."""
         self._count(DrawnHyperParameters)
         outline = {asked.name: domain_of(asked) for asked in self._asked.values()}
         return [[name, values] for name, values in outline.items()]
@@ -187,7 +187,7 @@ class UserModels:
         return self._known(asked()) or self._count(asked)
 
     def _known(self, hp: DrawnHyperParameters) -> Drawn | None:
-        """What a draw gives that goes the way of an earlier draw; nothing is built."""
+        """The earlier draw of the same values, or None; nothing is built."""
         values: Values = ()
         while values not in self._by_values and values in self._tree:
             asked = self._tree[values]
@@ -195,7 +195,7 @@ class UserModels:
         return self._by_values.get(values)
 
     def _count(self, asked: Callable[[], DrawnHyperParameters]) -> Drawn:
-        """Build abstractly, and remember what was asked for on the way."""
+        """Count the model of a draw, and remember the hyperparameters it asked for."""
         hp, model = asked(), None
 
         def build() -> Any:

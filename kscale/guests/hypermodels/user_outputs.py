@@ -26,7 +26,7 @@ _ONE_HOT_LOSSES = {
 """Losses that compare with a one-hot row, not with the number of a class."""
 
 _BINARY_LOSSES = {"binarycrossentropy", "binaryfocalcrossentropy"}
-"""Losses that do so where there is an output for each class."""
+"""Losses that compare with a one-hot row where each class has an output."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class UserOutputs:
 
     @classmethod
     def of(cls, model: keras.Model, given: Any, task: Task) -> "UserOutputs":
-        """What a model gave for any inputs: outputs with the names of targets are
-        theirs, others come in their order; a `TrialError` if they do not suit."""
+        """Outputs that a model gave for any inputs, or a `TrialError` if they do not
+        suit the task. They are matched to targets by name, or else by their order."""
         names = _order_of(tuple(each.name for each in task.targets), model, given)
         form = 0 if len(names) == 1 else keras.tree.map_structure(lambda _: 0, given)
         outputs = cls(task, names, form)

@@ -39,6 +39,7 @@ from kscale.tuning.trainer import (
     EpochSeen,
     RunningTraining,
     TimeUp,
+    Trainer,
     TrainingSetup,
 )
 
@@ -47,7 +48,7 @@ logger = logging.getLogger(__name__)
 _PREDICT_BATCH = 512
 
 
-class UserTrainer:
+class UserTrainer(Trainer):
     """Trains a user's models by their `fit`, on the data set as they take it."""
 
     def __init__(
@@ -66,7 +67,7 @@ class UserTrainer:
         size, unknown = self.models.counted(assignment.job.spec)
         training = RunningTraining(self.setup, assignment, size, len(unknown), on_epoch)
         with forgotten_gradients():
-            return training.run(lambda: self._trained(training), self._devices)
+            return training.tried(lambda: self._trained(training))
 
     def _trained(self, training: RunningTraining) -> Training:
         """Train, or go on; a training that cannot go on begins again, once."""
@@ -83,6 +84,7 @@ class UserTrainer:
         return self._trained(training)
 
     def _fitted(self, training: RunningTraining) -> Training:
+        training.check_survival(self._devices)
         spec, setup = training.job.spec, self.setup
         data = setup.dataset
         with self.strategy.scope():
@@ -122,7 +124,7 @@ class UserTrainer:
     def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
         """A model with all its weights, its hyperparameters and its outputs.
 
-        Values are scaled for a model of which kscale decides all of its training.
+        Targets are scaled where kscale decides all of the training.
         """
         data = self.setup.dataset
         self._builds += 1
@@ -213,7 +215,8 @@ def save_user_model(
         write_whole(path, packaged.save)
         return what_opening_needs(path)
     except Exception as error:  # a user's layers may fail in any way
-        reason = reason_of(error)
+        cause = error.__cause__
+        reason = reason_of(cause if isinstance(cause, Exception) else error)
     weights = path.with_suffix(".weights.h5")
     try:
         model.save_weights(weights)

@@ -13,8 +13,8 @@ from keras_tuner.oracles import (
     HyperbandOracle,
 )
 
-from kscale.errors import BudgetError, SpecError
-from kscale.guests.family_hypermodel import FamilyHyperModel
+from kscale.errors import BudgetError, SpecError, check_least
+from kscale.guests.family_hypermodel import FamilyHyperModel, check_counted
 from kscale.guests.keras_tuner_budget.build_sizes import BuildSizes
 from kscale.networks.budget import Budget
 from kscale.task.tasks import Task
@@ -87,16 +87,7 @@ class BudgetedOracle(keras_tuner.Oracle):
         task: Task | None = None,
         max_draws: int = 1000,
     ) -> None:
-        if not isinstance(budget, Budget):
-            raise SpecError(
-                "`budget` must be a Budget, such as kscale.Budget(max_params=5e6), but "
-                f"got {budget!r}."
-            )
-        if budget.max_latency_ms is not None:
-            raise BudgetError(
-                "An oracle cannot keep `max_latency_ms`, which is measured; use "
-                "kscale.tune."
-            )
+        check_counted(budget, "An oracle")
         if budget.is_of_device and not isinstance(hypermodel, FamilyHyperModel):
             raise BudgetError(
                 "`max_flash` and `max_ram` are for families of kscale, as "
@@ -104,8 +95,7 @@ class BudgetedOracle(keras_tuner.Oracle):
             )
         if not budget.is_limited:
             raise BudgetError("The budget has no limit: give one, such as max_params.")
-        if not isinstance(max_draws, int) or max_draws < 1:
-            raise SpecError(f"`max_draws >= 1` must hold, but got {max_draws!r}.")
+        check_least("max_draws", max_draws, 1)
         # One state under both names: a tuner may still hold the wrapped oracle.
         self.__dict__ = oracle.__dict__
         self.budget = budget
@@ -232,7 +222,7 @@ class _BudgetedGrid(BudgetedOracle):
 
 
 class _BudgetedBayesian(BudgetedOracle):
-    """Takes, of points drawn at random, the one that fits and promises most."""
+    """Draws points at random, and takes the most promising of those that fit."""
 
     def populate_space(self, trial_id: str) -> _Response:
         response: _Response = super(BudgetedOracle, self).populate_space(trial_id)

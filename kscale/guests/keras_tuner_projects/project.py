@@ -36,8 +36,8 @@ from kscale.task.heads.real import REAL
 from kscale.task.objectives import find_objective, shown_metrics, task_objective
 from kscale.task.tasks import Input, Target, Task
 
-_BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
-_NO_METRICS = ("multi_objective", "default_objective")  # what KerasTuner makes of them
+_BATCH = 32  # examples of a step whose memory is predicted, as in a `Budget`
+_NO_METRICS = ("multi_objective", "default_objective")  # KerasTuner makes these up
 
 
 def import_project(
@@ -226,7 +226,7 @@ def _metric(trials: Sequence[Trial]) -> str:
 class _Project:
     """A finished search of KerasTuner, with the trials that have ended.
 
-    The name is that of the hypermodel, the score of a trial the best of the metric.
+    `name` names the hypermodel; the score of a trial is its best value of `metric`.
     """
 
     folder: Path
@@ -308,7 +308,7 @@ class _Project:
 
 
 def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What makes a run this one; code, trials and objective may change meanwhile."""
+    """What identifies a run; its code, trials and objective may change meanwhile."""
     identity = description["identity"]
     return identity.get("keras_tuner"), identity.get("families")
 

@@ -1,4 +1,4 @@
-"""Feeding: in which form a model of a user is given the examples of a data set."""
+"""The form in which a user's model is given the examples of a data set."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,10 +57,11 @@ def _side_by_side(raw: Named, names: Sequence[str]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class Feeder:
-    """A model together with the form, and its name, in which examples are given to it.
+    """A model, and the form in which examples are given to the model.
 
-    `places` has, for each input of the model, the name of what the input gets and the
-    shape; nothing for a model that does not say what it takes.
+    `text` says the form in words. `places` has, for each input of the model, the name
+    and the shape of the array that the input gets; it is empty for a model that does
+    not say what it takes.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Feeder:
         return self.text != _AS_NETWORKS
 
     def outputs(self, part: Part, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Numbers that the model gives for some examples, by the name of its output."""
+        """Numbers that the model gives for some examples, by the name of the output."""
         found: dict[str, list[NDArray[Any]]] = {}
         for start in range(0, len(chosen), _CHUNK):
             some = chosen[start : start + _CHUNK]
@@ -119,7 +120,7 @@ def _suited(tensor: Any, shape: Shape, dtype: str) -> Any:
 
 
 def named_tensors(model: keras.Model, outputs: Any) -> dict[str, Any]:
-    """What a model gave, by name, without texts such as names of classes."""
+    """Outputs of a model by name, without texts such as names of classes."""
     if not isinstance(outputs, Mapping):
         flat = keras.tree.flatten(outputs)
         names = getattr(model, "output_names", None) or []
@@ -160,7 +161,8 @@ def _listed(shapes: Mapping[str, Shape]) -> str:
 def _matched(
     taken: Mapping[str, Shape], given: Mapping[str, Shape]
 ) -> tuple[tuple[str, Any], ...] | None:
-    """What each input gets: by name if all names are known, else in order."""
+    """The array and the shape for each input: by name if all names are known, else in
+    order; None if they do not suit."""
     if len(taken) != len(given):
         return None
     known = {layer_name(name): name for name in given}
@@ -171,9 +173,9 @@ def _matched(
 
 
 def _filled(given: Shape, wanted: Shape) -> Shape | None:
-    """A wanted shape without open sides; None for other sides.
+    """A wanted shape with its open sides filled; None if the sides differ.
 
-    A shape of another form that holds as many numbers will do.
+    A wanted shape of as many numbers, however they are arranged, will do.
     """
     if len(given) == len(wanted):
         pairs = zip(given, wanted, strict=True)

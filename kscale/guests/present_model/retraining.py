@@ -62,8 +62,8 @@ def _obstacle(present: Present) -> str:
 class RetrainedReference:
     """The present model trained anew, as a reference of a search.
 
-    A training that was interrupted goes on from its checkpoint, as that of any network.
-    The learning rate is the largest of the schedule.
+    An interrupted training goes on from its checkpoint, as for any network. The
+    learning rate is the largest of the schedule.
     """
 
     present: Present
@@ -130,10 +130,10 @@ def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
 
 
 def as_network(feeder: Feeder, present: Present) -> keras.Model:
-    """A model that reads and gives what kscale's networks do, around another.
+    """A model with the inputs and outputs of kscale's networks, around a user's model.
 
-    Inputs are turned back into what the other model is fed, and its outputs into logits
-    and scaled values.
+    Inputs are turned back into the form that the user's model is fed, and its outputs
+    into logits and scaled values.
     """
     dataset, model = feeder.dataset, feeder.model
     inputs = {

@@ -28,7 +28,7 @@ from kscale.task.tasks import Target
 from kscale.tuning.references import ReferenceContext, constant_pairs, score_parts
 
 _MOST_TRIED = 1000  # examples on which the forms are compared
-_CLEAR = 2  # standard errors by which a form must be better than the one before
+_CLEAR = 2  # standard errors by which a form must be better than an earlier form
 _DOUBT = (
     "no way of feeding it makes it better than a constant answer, so it is probably "
     "fed otherwise than it was trained (inputs or targets scaled outside of it? "
@@ -42,7 +42,7 @@ class Present:
 
     `forms` say in words what the output for each target is; `raw_score` is the score
     with the raw inputs where another form was clearly better; `doubt` says why the
-    scores are probably not what the model can, if they are not.
+    model is probably better than its scores, or is empty.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Present:
         }
 
     def pairs(self, part: Part) -> Pairs:
-        """What the model gives for a part."""
+        """Targets and outputs of the model, for a part."""
         return _pairs(self.feeder, part, np.arange(len(part)))[0]
 
     def records(self, context: ReferenceContext) -> Iterator[Reference]:
@@ -100,9 +100,9 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     """The present model of a search.
 
     The model is fed the raw inputs, unless another form that suits its shapes scores
-    clearly better on up to 1,000 validation examples: a model that was trained on
-    pixels of 0 to 1 shall not stand there as worse than it is. If no form makes the
-    model better than a constant answer, its scores are doubted.
+    clearly better on up to 1,000 validation examples: pixels, for example, may have
+    been divided by 255 before the model was trained. If no form makes the model better
+    than a constant answer, its scores are doubted.
     """
     refuse_sequences(dataset.task, "Present models")
     name, model = baseline.name, baseline.source
@@ -158,7 +158,7 @@ def _tried(feeder: Feeder, objective: Objective, some: NDArray[np.int64]) -> _Tr
 def _pairs(
     feeder: Feeder, part: Part, chosen: NDArray[np.int64]
 ) -> tuple[Pairs, dict[str, str]]:
-    """What was wanted and what was given, and what the outputs are, by target."""
+    """By target, the true values beside the model's, and what its outputs are."""
     try:
         outputs = feeder.outputs(part, chosen)
     except Exception as error:  # a model of a stranger may fail in any way
@@ -190,7 +190,7 @@ def output_names(feeder: Feeder, outputs: Mapping[str, Any]) -> list[str]:
 
 
 def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
-    """What a target's head calls `given`; and what the outputs are, in words."""
+    """Outputs in the form that a target's head scores, and what they are, in words."""
     head = target.head
     is_chance = bool((given >= 0).all() and (given <= 1).all())
     found = np.asarray(network_output(target, given, not is_chance))

@@ -93,9 +93,9 @@ def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize
     """Count the model that some code builds, layer by layer, with no weight allocated.
 
     The code runs where variables have no values. Code that fails there, such as code
-    that calls a large model on numbers, runs in a TensorFlow graph, where a number is a
-    promise; code that fails there too, in another way, runs for real. The task has the
-    inputs of models that have no shapes until they are called, or leave sides open.
+    that calls a large model on numbers, runs in a TensorFlow graph, which computes
+    nothing; code that fails there too, in another way, runs with real weights. The task
+    has the inputs of models without shapes until they are called, or with open sides.
 
     Example:
 

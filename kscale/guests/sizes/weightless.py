@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
-_MOST_VALUES = 10**5  # that a weight may have where it is computed with
-# What a build changes in Keras for those that come after it.
+_MOST_VALUES = 10**5  # of a weight that code computes with
+# What building a model changes in Keras for models that are built later.
 _STATE = (
     "object_name_uids",
     "global_seed_generator",
@@ -42,7 +42,7 @@ def no_trace() -> Iterator[None]:
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """A place where no variable gets a value, nor those of optimizers and metrics."""
+    """A context in which no variable gets a value, also none of an optimizer."""
     usual = keras.Variable.__init__
     keras.Variable.__init__ = _promising(usual)
     try:
@@ -53,7 +53,7 @@ def shapes_only() -> Iterator[None]:
 
 
 def _promising(usual: Callable[..., None]) -> Callable[..., None]:
-    """How to make a variable, also from a value, which Keras refuses in that place."""
+    """How to make a variable, also from a value, which Keras would refuse here."""
 
     @wraps(usual)
     def init(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
 """What one layer or operation of a Keras model computes, from weights and shapes.
 
-The definitions are those of `kscale.networks.sizing`, and the figures those of
+FLOPs and bytes are defined as in `kscale.networks.sizing`, and equal the figures of
 `kscale.networks.layer_costs` where both know a layer. Only the classes of Keras in the
-tables here and in `costless.json` are known: a subclass may compute anything. A shape
-has no batch, but that of a constant, which an operation may read, is whole.
+tables here and in `costless.json` are known: a subclass may compute anything. Shapes
+have no batch; only a constant, which an operation may read, has its whole shape.
 """
 
 import json

@@ -101,7 +101,7 @@ def frame_layers(task: Task, stacked: int) -> list[Layer]:
 def steps_of(task: Task, stacked: int) -> int:
     """Steps that the frames of the longest sound become."""
     usual = _USUAL if predicts_characters(task) else 1
-    return task.inputs[0].shape[0] // (stacked or usual)
+    return -(-task.inputs[0].shape[0] // (stacked or usual))
 
 
 def _check_steps(task: Task, stacked: int) -> None:

@@ -45,7 +45,7 @@ from kscale.ship.compressing.subjects import subject_of, usual_methods
 from kscale.ship.exporting import scored_fields, sizes_of
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import check_free, check_target, litert
-from kscale.ship.formats.base import write_whole
+from kscale.ship.formats.base import remove_partial, write_whole
 from kscale.ship.packaging import bare_model
 from kscale.ship.runtimes import Trial, tried_apart
 from kscale.task.evaluation import evaluate_test
@@ -90,7 +90,7 @@ def compress(
             run.results.append(record)
 
         training, folder = subject.network.weights.stem, run.folder / FOLDER
-        _remove_partial(folder)
+        remove_partial(folder)
         most = run.budget.max_bytes
         made = Compressor(subject, training, folder, run.results, append, note, most)
         if copies is not None:
@@ -99,13 +99,6 @@ def compress(
     if copies is not None:
         _copy(found, {"float32", *map(str, chains)}, folder, copies)
     return found
-
-
-def _remove_partial(folder: Path) -> None:
-    """Remove what a killed process left half written."""
-    for pattern in (".partial-*", ".*.partial"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
 
 
 def _check_copies(names: Iterable[str], target: Path, overwrite: bool) -> None:
@@ -245,8 +238,11 @@ class Compressor:
         record, path = self._record(chain, seed), self._path(chain, seed)
         try:
             trained = self._trained(chain, seed, scratch)
-            write_whole(path, lambda new: self._write(chain, trained, new))
-            self._artifact(path).write_beside()
+            write_whole(
+                path,
+                lambda new: self._write(chain, trained, new),
+                self._artifact(path).write_beside,
+            )
             size = find_family(trained.spec.family).size(trained.spec, self._task)
             found = {"spec": trained.spec, "params": size.params, "file": path.name}
             found |= self._scored(path, "validation")

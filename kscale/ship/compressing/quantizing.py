@@ -6,7 +6,7 @@ failure of one method.
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,9 +57,26 @@ def _tables(model: Any) -> Iterator[str]:
                 yield re.escape(get_tensor_name(graph.tensors[each.outputs[0]]))
 
 
+def _ranges(source: str, rows: Sequence[Examples], recipe: Any) -> Any:
+    """The least and the largest number of each tensor over all examples.
+
+    `Quantizer.calibrate` takes moving averages of the extremes of single examples. Of a
+    real target that is about the mean, and every larger value would be cut off.
+    """
+    from ai_edge_quantizer.calibrator import Calibrator
+    from ai_edge_quantizer.recipe_manager import RecipeManager
+    from ai_edge_quantizer.utils.qsv_utils import min_max_update
+
+    manager = RecipeManager()
+    manager.load_quantization_recipe(recipe)
+    found = Calibrator(source, num_threads=1, qsv_update_func=min_max_update)
+    (signature,) = found.get_signature_list()
+    found.calibrate({signature: rows}, manager)
+    return found.get_model_qsvs()
+
+
 def _quantized(name: str, source: str, arrays: str) -> Any:
     """The content of the quantized file."""
-    from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import TFLOperationName
     from ai_edge_quantizer.quantizer import Quantizer
@@ -88,8 +105,7 @@ def _quantized(name: str, source: str, arrays: str) -> Any:
         examples = load_arrays(Path(arrays))
         number = min(map(len, examples.values()))
         rows = [{n: a[i : i + 1] for n, a in examples.items()} for i in range(number)]
-        (signature,) = Interpreter(source).get_signature_list()
-        ranges = quantizer.calibrate({signature: rows}, num_threads=1)
+        ranges = _ranges(source, rows, quantizer.get_quantization_recipe())
     made = quantizer.quantize(ranges, enable_progress_report=False)
     return plain_file(made.quantized_model)
 

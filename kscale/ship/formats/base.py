@@ -5,11 +5,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.errors import ExportError, unwritable
+from kscale.errors import ExportError, KscaleError, unwritable
 from kscale.ship.prediction import Answer
 from kscale.ship.programs import last_words, run_program
 from kscale.task.tasks import Task
@@ -86,29 +89,39 @@ def export_model(model: "keras.Model", task: Task, path: Path, form: Format) -> 
     write_whole(path, lambda partial: form.write(model, task, partial))
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(
+    path: Path,
+    write: Callable[[Path], object],
+    write_beside: Callable[[Path], object] = lambda partial: None,
+) -> None:
     """Write a file or a folder so that a reader sees all of it or none.
 
     `write` gets another path with the same end of the name, then the path is replaced.
+    Before that, `write_beside` may write what stands around what is there. What killed
+    processes left half written of the same path is removed.
 
     Raises:
         ExportError: The path cannot be written; what was there is there still.
     """
     # Keras knows the form of a file by the end of its name.
     partial, old = (
-        path.with_name(f".{what}-{os.getpid()}{path.suffix}")
+        path.with_name(f".{what}-{os.getpid()}-{path.name}")
         for what in ("partial", "old")
     )
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_partial(path.parent, path.name)
         partial.touch()  # fails with an error of Python's, not of another library
         partial.unlink()
         write(partial)
+        write_beside(partial)
         if path.is_dir():
             path.rename(old)  # a folder with content is not replaced
         partial.replace(path)
-    except (OSError, ValueError) as error:
+    except KscaleError:
+        raise
+    except Exception as error:  # libraries have errors of their own for a full disk
         raise ExportError(unwritable(path, error)) from error
     finally:
         if old.exists() and not path.exists():
@@ -118,6 +131,15 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         for folder in missing * (not path.exists()):
             with suppress(OSError):
                 folder.rmdir()
+
+
+def remove_partial(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes left half written of a file, or of all files."""
+    ends = name if name == "*" else escape(name)
+    for path in folder.glob(f".partial-*-{ends}"):
+        number = path.name.split("-")[1]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            _remove(path)
 
 
 def check_target(path: Path, form: Format, overwrite: bool) -> None:

@@ -33,9 +33,10 @@ Distillation = Callable[[Any, Any, Any, float], Any]
 """The loss of each example, of a namespace as for `Figures`, the outputs of a teacher,
 those of a network, and the temperature of both."""
 
-Losses = Callable[[Any, Any, Any, Any, float], Any]
-"""The loss of each example, `(examples,)`, of `keras.ops`, the target, labels, outputs
-and the share of a label that is spread over all outputs."""
+Losses = Callable[[Any, Any, Any, Any, float], tuple[Any, Any]]
+"""The loss of each example as a sum over what is counted in the example, and the count,
+both `(examples,)`, of `keras.ops`, the target, labels, outputs and the share of a label
+that is spread over all outputs."""
 
 Kept = Callable[[Any, Any, Any, Any], Any]
 """Of a namespace, the target, labels and outputs, what metrics follow from, `(examples,

@@ -47,13 +47,12 @@ def _nats(arrays: Any, target: Any, labels: Any, outputs: Any) -> tuple[Any, Any
 
 def losses(
     arrays: Any, target: Any, labels: Any, outputs: Any, smoothing: float
-) -> Any:
-    """Nats of each example, so that the mean over a batch is that of a character.
+) -> tuple[Any, Any]:
+    """Nats of each transcript, and the number of its characters.
 
     Smoothing has no meaning where the right answer of a frame is not known.
     """
-    nats, lengths = _nats(arrays, target, labels, outputs)
-    return nats / arrays.maximum(arrays.mean(lengths), 1.0)
+    return _nats(arrays, target, labels, outputs)
 
 
 def kept(arrays: Any, target: Any, labels: Any, outputs: Any) -> Any:
@@ -94,14 +93,17 @@ def _share_of_right(labels: Array, sums: Array) -> float:
 
 
 def transcript(given: Array, names: Sequence[str]) -> str:
-    """What the likeliest answers of frames write, `(frames, outputs)`.
+    """What the likeliest answers of frames write, `(frames, outputs)`; or what ids
+    do that were decoded, `(length,)`.
 
     Example:
 
     >>> transcript(np.eye(3)[[0, 2, 2, 0, 2]], ["", " ", "a"])
     'aa'
     """
-    return text_of(collapsed(given.argmax(axis=-1)[None])[0].tolist(), names)
+    is_decoded = given.ndim == 1
+    ids = given if is_decoded else collapsed(given.argmax(axis=-1)[None])[0]
+    return text_of(ids.tolist(), names)
 
 
 def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:

@@ -46,8 +46,8 @@ def _nats(arrays: Any, labels: Any, outputs: Any) -> Any:
 
 def losses(
     arrays: Any, target: Any, labels: Any, outputs: Any, smoothing: float
-) -> Any:
-    """Cross-entropy of each example, so that the mean over a batch is that of a token.
+) -> tuple[Any, Any]:
+    """Cross-entropy of each example, summed over tokens, and the number of tokens.
 
     Smoothing spreads a share of a label over all tokens (Vaswani et al. 2017).
     """
@@ -56,8 +56,7 @@ def losses(
     if smoothing:
         chosen = arrays.take_along_axis(outputs, labels[..., None], axis=-1)[..., 0]
         each += smoothing * (chosen - arrays.mean(outputs, axis=-1))
-    tokens = arrays.maximum(arrays.mean(arrays.sum(counted, axis=-1)), 1.0)
-    return arrays.sum(each * counted, axis=-1) / tokens
+    return arrays.sum(each * counted, axis=-1), arrays.sum(counted, axis=-1)
 
 
 def kept(arrays: Any, target: Any, labels: Any, outputs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Decoding gives what the whole network gives, token by token."""
 
 from functools import cache
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,12 @@ import pytest
 import tensorflow as tf
 
 from kscale.building.models import build_model
-from kscale.engine.tensorflow.decoding import Decoder, decoder_of, scores_of
+from kscale.engine.tensorflow.decoding import (
+    Decoder,
+    decoder_of,
+    likely_transcripts,
+    scores_of,
+)
 from kscale.errors import SpecError
 from kscale.networks.families import find_family
 from kscale.reports.counting import change_task
@@ -215,3 +221,35 @@ def test_networks_that_cannot_be_decoded_are_refused() -> None:
     blueprint = family.blueprint(family.spec(depth=1, width=8), task)
     with pytest.raises(SpecError, match="earlier tokens of its one target"):
         decoder_of(blueprint, build_model(blueprint), task)
+
+
+def by_brute_force(logs: np.ndarray) -> dict[tuple[int, ...], float]:
+    """The probability of each transcript: the sum over all its paths."""
+    frames, outputs = logs.shape
+    found: dict[tuple[int, ...], float] = {}
+    for path in product(range(outputs), repeat=frames):
+        chance = np.exp(logs[np.arange(frames), path].sum())
+        text = tuple(output for output, _ in groupby(path) if output)
+        found[text] = found.get(text, 0.0) + chance
+    return found
+
+
+def test_wide_beams_find_the_likeliest_transcript_and_few_a_likelier_one() -> None:
+    logits = 2 * np.random.default_rng(0).normal(size=(12, 6, 3))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    chances = [by_brute_force(np.log(each)) for each in shares]
+    paths = shares.argmax(axis=-1).tolist()
+
+    def chances_of(beams: int) -> list[float]:
+        texts = np.asarray(likely_transcripts(shares, beams)).tolist()
+        rows = zip(chances, texts, strict=True)
+        return [each[tuple(id for id in text if id)] for each, text in rows]
+
+    best = [max(each.values()) for each in chances]
+    greedy = [
+        each[tuple(output for output, _ in groupby(path) if output)]
+        for each, path in zip(chances, paths, strict=True)
+    ]
+    assert chances_of(200) == pytest.approx(best)
+    assert all(np.array(chances_of(16)) >= np.array(greedy) * (1 - 1e-9))
+    assert greedy != pytest.approx(best)

@@ -47,14 +47,14 @@ def _params(blueprint):
 @pytest.mark.parametrize(("name", "knobs"), SPECS)
 def test_padding_changes_no_logits_and_is_a_sure_blank(name, knobs):
     family = find_family(name)
-    sound = np.random.default_rng(0).normal(size=(2, 12, 5)).astype(np.float32)
+    sound = np.random.default_rng(0).normal(size=(2, 13, 5)).astype(np.float32)
     longer = np.zeros((2, 21, 5), np.float32)
-    longer[:, :12] = sound
+    longer[:, :13] = sound
     sound[1, 6:] = longer[1, 6:] = 0
 
     short, long = (
         build_model(family.blueprint(family.spec(**knobs), task_of(frames)))
-        for frames in (12, 21)
+        for frames in (13, 21)
     )
     copied = [
         np.resize(weight, whole.shape)  # a table of positions has further rows
@@ -63,10 +63,12 @@ def test_padding_changes_no_logits_and_is_a_sure_blank(name, knobs):
     long.set_weights(copied)
     before, after = np.array(short(sound)), np.array(long(longer))
     stacked = knobs.get("stacked", 2)
+    steps = -(-13 // stacked)
 
-    assert after.shape == (2, 21 // stacked, len(NAMES))
-    np.testing.assert_allclose(before, after[:, : 12 // stacked], atol=1e-5)
-    sure = np.array(keras.ops.log_softmax(after[:, 12 // stacked :], axis=-1))
+    assert before.shape == (2, steps, len(NAMES))
+    assert after.shape == (2, -(-21 // stacked), len(NAMES))
+    np.testing.assert_allclose(before, after[:, :steps], atol=1e-5)
+    sure = np.array(keras.ops.log_softmax(after[:, steps:], axis=-1))
     np.testing.assert_array_equal(sure[..., 0], 0)
     assert (sure[..., 1:] < -1e3).all()
     assert (before[1, 6 // stacked :, 1:] == -1e4).all()

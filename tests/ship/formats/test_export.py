@@ -5,11 +5,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
 from kscale import ExportError, Run
 from kscale.cli import main
 from kscale.ship.formats import FORMATS, Format, export_model
+from kscale.ship.formats.base import write_whole
 
 
 def test_an_exported_file_is_the_model_of_the_run(
@@ -78,6 +80,34 @@ def test_half_a_folder_is_not_left_and_the_old_one_stays(
         export_model(tiny_run.load_model(), tiny_run.task, path, full)
     assert [item.name for item in tmp_path.iterdir()] == ["model"]
     assert (path / "old").exists()
+
+
+def test_what_stands_around_an_old_file_stays_where_the_new_one_cannot_be_described(
+    tmp_path: Path,
+) -> None:
+    path, killed = tmp_path / "a.tflite", tmp_path / ".partial-999999999-a.tflite"
+    other = tmp_path / ".partial-999999999-b.tflite"
+    for each in (path, killed, other):
+        each.write_text("old")
+
+    def fail(partial: Path) -> None:
+        assert partial.read_text() == "new"
+        raise OSError("No space left on device")
+
+    with pytest.raises(ExportError, match="a.tflite cannot be written: No space left"):
+        write_whole(path, lambda partial: partial.write_text("new"), fail)
+    assert path.read_text() == "old"
+    assert {*tmp_path.iterdir()} == {path, other}  # of a killed process, nothing stays
+
+
+def test_an_error_of_a_library_for_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """TensorFlow's is none of Python's."""
+
+    def write(partial: Path) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    with pytest.raises(ExportError, match="saved cannot be written: No space left on"):
+        write_whole(tmp_path / "saved", write)
 
 
 @pytest.mark.parametrize("form", ["keras", "saved-model"])

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kscale.engine.tensorflow.compiling import example_losses
 from kscale.errors import DataError
 from kscale.task.evaluation import evaluate_test
 from kscale.task.heads.characters import CHARACTERS, kept, losses
@@ -44,7 +45,7 @@ def test_the_loss_is_that_of_all_paths_and_its_mean_that_of_a_character():
     ids = [[int(i) for i in row if i] for row in labels]
     nats = np.array([_nats(*each) for each in zip(logits, ids, strict=True)])
 
-    found = losses(keras.ops, TARGET, labels, logits, 0.1)
+    found = example_losses(TARGET, labels, logits, 0.1)
     rows = np.array(kept(keras.ops, TARGET, labels, logits))
 
     assert float(np.mean(found)) == pytest.approx(nats.sum() / 5, rel=1e-5)

@@ -1,5 +1,6 @@
 """One training on two nodes of a real Ray cluster."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -94,6 +95,35 @@ def test_after_a_kill_the_group_goes_on_from_its_checkpoint(tmp_path: Path) -> N
     assert said.count("A worker was lost (the machine of ") == 1, said
     found = searched(folder)
     assert found.epochs == len(found.curve["loss"]) == 150
+
+
+@pytest.mark.slow
+def test_a_machine_that_dies_is_no_death_of_the_training(tmp_path: Path) -> None:
+    """As the same command begins again where another machine, or one alone, trains."""
+    folder = tmp_path / "run"
+
+    def attempt_after(begun: int) -> Path | None:
+        """What is noted of an attempt that began after so many nanoseconds."""
+        paths = folder.glob("models/*.attempts.json")
+        return next((each for each in paths if each.stat().st_mtime_ns > begun), None)
+
+    with (
+        two_nodes(tmp_path) as cluster,
+        training(cluster, folder, 20_000) as process,
+    ):
+        end = time.monotonic() + SECONDS
+        while not attempt_after(0):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.2)
+        begun = time.time_ns()
+        node = psutil.Process(cluster.nodes[1].pid)
+        for each in [*node.children(recursive=True), node]:
+            if each.name() == "raylet":
+                each.kill()
+        while not (again := attempt_after(begun)):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.2)
+        assert json.loads(again.read_text())["deaths"] == 0
 
 
 @pytest.mark.slow

@@ -264,6 +264,16 @@ def test_a_search_that_no_process_can_read_ends(
 
 
 @pytest.mark.slow
+def test_a_ray_that_does_not_start_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", "{")
+    with pytest.raises(ClusterError, match="Ray did not start"):
+        tune(digits(), run=tmp_path / "run", workers=1, **RANDOM)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
 def test_when_time_is_up_all_processes_write_their_checkpoints(tmp_path: Path) -> None:
     """So that the same command goes on from there."""
     many = {"epochs": 100_000, "checkpoint_seconds": 600.0, "strategy": "one"}

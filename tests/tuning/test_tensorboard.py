@@ -308,6 +308,15 @@ def test_families_of_one_run_share_the_columns_of_their_knobs(tmp_path: Path) ->
     assert shown == {"depth", "width", "learning_rate", "params", "family"}
 
 
+def test_a_language_model_has_no_columns_of_a_linear_baseline(tmp_path: Path) -> None:
+    words = ("one", "two", "three", "four", "five")
+    texts = [" ".join((*words[n % 5 :], *words[: n % 3])) + "." for n in range(60)]
+    (tmp_path / "said.txt").write_text("\n".join(texts))
+    run = described(tmp_path, data=str(tmp_path / "said.txt"), max_params=10**6)
+    infos, _ = infos_of(run)
+    assert infos.keys() >= {"depth", "width", "tied"} and "vocabulary" not in infos
+
+
 def test_knobs_have_the_values_that_were_trained_beside_those_of_a_search(
     run: Run,
 ) -> None:

@@ -7,7 +7,7 @@ from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
 from kscale.runs.entries import Entry
-from kscale.runs.stored import OfBits, compress_command
+from kscale.runs.stored_bits import OfBits, compress_command
 from kscale.task.objectives import metric_name
 from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count

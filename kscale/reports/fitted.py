@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kscale.runs.entries import Outcome, recommended_of
+from kscale.runs.entries import ScoredModel, recommended_of
 from kscale.runs.folder import RecordedRun
 from kscale.runs.law.data_law import on_most_examples
 from kscale.runs.law.law import Law, fit_law
@@ -64,7 +64,7 @@ def fitted_of(source: Any) -> Fitted:
 
 
 def fitted_trainings(
-    source: str, found: RunPoints, recommended: Outcome | None
+    source: str, found: RunPoints, recommended: ScoredModel | None
 ) -> Fitted:
     """The law of the trainings of a run, with what the run recommends.
 

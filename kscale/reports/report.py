@@ -12,10 +12,10 @@ from kscale.reports.confusion import Confusion
 from kscale.reports.course import Course
 from kscale.reports.forecast import Forecast, law_of
 from kscale.runs.compressions import Compressions
-from kscale.runs.entries import Outcome
+from kscale.runs.entries import ScoredModel
 from kscale.runs.law.run_points import RunPoints
 from kscale.runs.records import MAJORITY, Compression, Evaluation, Reference
-from kscale.runs.stored import OfBits
+from kscale.runs.stored_bits import OfBits
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
 
@@ -37,8 +37,8 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Row(Outcome):
-    """A network or a reference in a report: its outcome and further figures.
+class Row(ScoredModel):
+    """A network or a reference in a report: its score and further figures.
 
     Args:
         results: The records that the score is the mean of.

@@ -20,7 +20,7 @@ from kscale.runs.entries import (
     shipped_of,
 )
 from kscale.runs.records import Compression, Evaluation, Record, Training
-from kscale.runs.stored import METHOD_OF_BITS
+from kscale.runs.stored_bits import METHOD_OF_BITS
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.device_limit import DeviceCheck

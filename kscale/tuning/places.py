@@ -81,12 +81,14 @@ def _on_machines(plan: Plan, workers: int, note: Note) -> Plan:
     request = plan.request
     if plan.candidates.most_work == math.inf or request.retrain_baseline:
         raise SpecError(
-            "Workers train families only, neither a hypermodel nor a baseline anew."
+            "Several machines train families only: leave out the hypermodel, and "
+            "--retrain-baseline."
         )
     views = VIEW_KINDS.keys() & {*request.search, *request.settings}
     if views:
         raise SpecError(
-            f"Workers hold the data as they are, so `{min(views)}` cannot be other."
+            "On several machines all networks see the same data: leave out "
+            f"`{min(views)}`."
         )
     check_cluster(request)
     if workers > 1:

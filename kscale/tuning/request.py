@@ -6,11 +6,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kscale.engine.base import PRECISIONS
 from kscale.engine.strategies import check_strategy
-from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
+from kscale.errors import (
+    BudgetError,
+    ResultsError,
+    SpecError,
+    check_least,
+    unknown_name,
+)
 from kscale.networks.boards import limits_with
 from kscale.networks.budget import STORED, Budget
 from kscale.networks.families import FAMILIES
@@ -222,7 +226,9 @@ class SearchRequest:
         for name, value in named.items():
             object.__setattr__(self, name, value)
         for name, least in LEAST.items():
-            _check_number(name, getattr(self, name), least)
+            value = getattr(self, name)
+            if value is not None or getattr(SearchRequest, name) is not None:
+                check_least(name, value, least, "a number of seconds")
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
         self._check_names()
@@ -275,13 +281,13 @@ class SearchRequest:
                 raise SpecError(unknown_name(name, value, known))
         if self.for_law and self.searcher != "auto":
             raise SpecError(
-                f"A search for the law has a searcher of its own, not {self.searcher}; "
-                "leave out `searcher`, or `for_law`."
+                "`for_law` chooses the networks itself: leave out `searcher` (now "
+                f"{self.searcher}), or `for_law`."
             )
         if self.examples_ladder and not (self.for_law and self.hypermodel is None):
             raise SpecError(
-                "Trainings on fewer examples are of a search of families for the law: "
-                "`examples_ladder` needs `for_law`, and no `hypermodel`."
+                "`examples_ladder` trains families for the law of error against size: "
+                "it needs `for_law`, and no `hypermodel`."
             )
 
     @property
@@ -342,18 +348,6 @@ def check_address(address: str) -> None:
             "The address of a cluster is HOST:PORT, with the name or IPv4 address of "
             f"its first machine, as 10.0.0.5:6379, not {address!r}."
         )
-
-
-def _check_number(name: str, value: Any, least: float) -> None:
-    if value is None and getattr(SearchRequest, name) is None:
-        return
-    is_whole = isinstance(least, int)
-    kind: Any = (int, np.integer) if is_whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind):
-        what = "whole" if is_whole else "a number of seconds"
-        raise SpecError(f"`{name}` must be {what}, but got {value!r}.")
-    if not value >= least:
-        raise SpecError(f"`{name} >= {least}` must hold, but got {name}={value}.")
 
 
 def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:

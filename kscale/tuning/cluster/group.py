@@ -185,7 +185,7 @@ def _addresses(followers: list[Any], seconds: float) -> list[str]:
         ) from error
     except ray.exceptions.RayError as error:
         raise ClusterError(
-            f"A machine cannot train, too: {sentence_of(error)}."
+            f"A machine cannot train with the others: {sentence_of(error)}."
         ) from error
     return found
 

@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -115,14 +116,20 @@ def unwritable(path: str | Path, error: BaseException) -> str:
     return f"{path} cannot be written: {cause_of(error)}."
 
 
-def check_least(name: str, value: Any, least: int | float) -> None:
+def check_least(
+    name: str, value: Any, least: int | float, what: str = "a number"
+) -> None:
     """Raise a `SpecError` unless a number is `least` or more; NaN is not.
 
-    The number must be whole where `least` is an int.
+    The number must be whole where `least` is an int; else `what` describes the number.
     """
-    is_number = isinstance(value, int if isinstance(least, int) else int | float)
-    if not (is_number and value >= least):
-        raise SpecError(f"`{name} >= {least:g}` must hold, but got {name}={value!r}.")
+    is_whole = isinstance(least, int)
+    kind: Any = Integral if is_whole else Real
+    if isinstance(value, bool) or not isinstance(value, kind):
+        what = "whole" if is_whole else what
+        raise SpecError(f"`{name}` must be {what}, but got {value!r}.")
+    if not value >= least:
+        raise SpecError(f"`{name} >= {least:g}` must hold, but got {name}={value}.")
 
 
 @contextmanager

@@ -20,11 +20,12 @@ from kscale.errors import (
 )
 from kscale.networks.families import FAMILIES
 from kscale.reports.compression_tables import CompressionTable
-from kscale.reports.drawings import plot_report
+from kscale.reports.drawings import draw
 from kscale.reports.forecast import Forecast, forecast
 from kscale.reports.html import report_html
 from kscale.reports.network_code import code_of
 from kscale.reports.notes import left_out_notes, model_notes, search_notes
+from kscale.reports.plots import plot_data
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
 from kscale.reports.run_tables import (
@@ -174,7 +175,7 @@ class Run(RecordedRun):
                 write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                plot_report(report, path)
+                draw(plot_data(report), path)
         return path
 
     def write_logs(self) -> Path:

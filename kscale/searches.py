@@ -22,7 +22,7 @@ from kscale.errors import (
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import DepthwiseConv2D, flat_layers
-from kscale.networks.budget import Budget
+from kscale.networks.budget import STORED, Budget
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record, is_trained
@@ -144,33 +144,44 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     objective = task_objective(request.objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
     budget = request.budget(recipe.batch_size)
-    _check_bits(request, budget, dataset.task)
+    budget = _storable(request, budget, dataset.task)
     found = (request, dataset, objective, recipe, budget)
     if request.hypermodel is None:
         plan = family_plan(*found)
     else:
-        from kscale.guests.hypermodels.candidates import user_candidates
+        from kscale.guests.hypermodels.user_candidates import user_candidates
 
         plan = Plan(*found, user_candidates(request, dataset, budget, recipe))
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
 
 
-def _check_bits(request: SearchRequest, budget: Budget, task: Task) -> None:
-    """Refuse bits that many weights would not be stored in."""
-    has_tokens = any(item.kind == "tokens" for item in task.inputs)
-    if has_tokens and not {*budget.bits} <= {32, 8}:
-        raise SpecError(
+def _storable(request: SearchRequest, budget: Budget, task: Task) -> Budget:
+    """A budget in the bits that most weights are stored in; others are refused, unless
+    the bits are left to the search.
+
+    The quantizer stores tables of embeddings in 8 bits or leaves them.
+    """
+    possible, why = {*STORED}, ""
+    if any(item.kind == "tokens" for item in task.inputs):
+        possible = {32, 8}
+        why = (
             "Embeddings of texts and tokens, which are most of such a network, are "
-            "stored in 32 or 8 bits: give --bits 8, or leave out --bits."
+            "stored in 32 or 8 bits: give --bits 8 or auto, or leave out --bits."
         )
     families = families_for(request.family, task) if min(budget.bits) < 8 else ()
     for family in families:
         layers = flat_layers(family.blueprint(family.spec(), task))
         if any(isinstance(layer, DepthwiseConv2D | Backbone) for layer in layers):
-            raise SpecError(
+            possible = possible - {4}
+            why = why or (
                 f"Depthwise layers, as {family.name} has, stay float32 in files of 4 "
-                "bits, which are larger than that: give --bits 8 or 16."
+                "bits, which are larger than that: give --bits auto, 8 or 16."
             )
+    if {*budget.bits} <= possible:
+        return budget
+    if request.bits != "auto":
+        raise SpecError(why)
+    return replace(budget, bits=tuple(it for it in budget.bits if it in possible))
 
 
 @with_options([*OPTIONS])
@@ -293,11 +304,11 @@ def _with_present(plan: Plan) -> Plan:
     request = plan.request
     if plan.baseline is None:
         return plan
+    from kscale.guests.present_model.present_scores import load_present
     from kscale.guests.present_model.retraining import (
         RetrainedReference,
         check_retrainable,
     )
-    from kscale.guests.present_model.scoring import load_present
 
     present = load_present(plan.baseline, plan.dataset, plan.objective)
     references: list[ReferenceSource] = [present]
@@ -415,5 +426,7 @@ def _narrowed(
         )
     for family in pool.space.families:
         if not narrow.by_family({family.name: 1}).any():
-            listener.note(f"Family {family.name} is left out: all of it is too slow.")
+            listener.note(
+                f"Family {family.name} is left out: all its networks are too slow."
+            )
     return replace(plan, candidates=replace(candidates, pool=narrow)), gate

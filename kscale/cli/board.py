@@ -4,7 +4,7 @@ from threading import Event
 
 import click
 
-from kscale.cli.options import number, opened, run_argument
+from kscale.cli.options import number, opened_run, run_argument
 from kscale.engine.tensorflow.starting import quiet_start
 
 
@@ -29,7 +29,7 @@ def board(run: str | None, port: int) -> None:
       kscale board
       kscale board runs/demo --port 6006
     """
-    chosen = opened(run)
+    chosen = opened_run(run)
     with quiet_start():
         address = chosen.serve_board(port)
     click.echo(address)

@@ -1,14 +1,14 @@
 """`kscale compress`: smaller files of a trained model, measured."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show, start_tensorflow
+from kscale.cli.output import show, start_tensorflow, tidy_on_sigterm
 from kscale.ship.compressing.methods import METHODS, Step, parse_chain
+from kscale.ship.extras import check_extra
 
 
 def _method_list() -> str:
@@ -36,14 +36,8 @@ def _method_list() -> str:
     show_default=True,
     help="Networks of each method that trains, from as many seeds.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to copy the files to.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace files in that folder.")
+@options.output_option("Folder to copy the files to.", "folder", file_okay=False)
+@options.overwrite_option
 @options.json_option
 @options.quiet_option
 def compress(
@@ -65,8 +59,10 @@ def compress(
     named = [name for each in methods for name in each.split(",")]
     for name in named:
         parse_chain(name)  # refused before TensorFlow starts
-    chosen = options.opened(run)
+    chosen = options.opened_run(run)
+    check_extra("Compressing", "litert")  # before a start of seconds
     start_tensorflow(quiet)
+    tidy_on_sigterm()
     note = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     found = chosen.compress(named, note=note, **how)
     show(as_json, found.to_json, found.to_text)

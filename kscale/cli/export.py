@@ -1,15 +1,15 @@
 """`kscale export`: a trained model to take elsewhere."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 from msgspec import to_builtins
 
 from kscale.cli import options
-from kscale.cli.output import start_tensorflow
+from kscale.cli.output import start_tensorflow, tidy_on_sigterm
 from kscale.reports.artifacts import artifact_text
+from kscale.ship.extras import check_extra
 from kscale.ship.formats import FORMATS, check_target
 
 
@@ -22,16 +22,10 @@ from kscale.ship.formats import FORMATS, check_target
     FORMATS,
     "A Keras file, a folder for TensorFlow Serving, or a file of LiteRT or ONNX.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "path",
-    type=click.Path(path_type=Path),
-    help="File or folder to write.  [default: one in the run folder]",
+@options.output_option(
+    "File or folder to write.  [default: one in the run folder]", "path"
 )
-@click.option(
-    "--overwrite", is_flag=True, help="Replace a model that is there already."
-)
+@options.overwrite_option
 @options.moved_option
 @options.code_option
 @options.json_option
@@ -52,10 +46,12 @@ def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> 
       kscale export runs/demo --format litert -o digits.tflite
     """
     as_json = how.pop("as_json")
-    chosen = options.opened(run)
-    if how["path"] is not None:  # what is refused needs no start
-        check_target(how["path"], FORMATS[how["format"]], how["overwrite"])
+    chosen, form = options.opened_run(run), FORMATS[how["format"]]
+    check_extra(f"The format {how['format']}", form.extra)  # before a start of seconds
+    if how["path"] is not None:
+        check_target(how["path"], form, how["overwrite"])
     start_tensorflow(quiet)
+    tidy_on_sigterm()
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(hypermodel):

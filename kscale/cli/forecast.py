@@ -40,7 +40,7 @@ from kscale.runs.law.points import parse_sizes
     help="Also answer beyond four times the largest size trained.",
 )
 @options.json_option
-@options.output_option("Also draw the law (.png, .svg).")
+@options.output_option("Also draw the law (.png, .svg).", dir_okay=False)
 def forecast(
     source: str | None,
     params: Sequence[Sequence[int]],
@@ -61,7 +61,7 @@ def forecast(
       kscale forecast runs/demo --score 95% --double
       kscale forecast points.csv --params 5M,20M --json
     """
-    known = source if source is not None else options.opened(None)
+    known = source if source is not None else options.opened_run(None)
     found = forecast_of(known, [size for group in params for size in group], **asked)
     if output is not None:
         write_plot(found, output)

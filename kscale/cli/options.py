@@ -100,7 +100,7 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def together(*options: Decorator) -> Decorator:
+def option_group(*options: Decorator) -> Decorator:
     """One decorator of several options, shown in their order."""
 
     return lambda command: reduce(lambda made, add: add(made), options[::-1], command)
@@ -127,7 +127,7 @@ board_option = click.option(
     "its RAM, or less where --max-flash or --max-ram says so.",
 )
 
-budget_options = together(
+budget_options = option_group(
     *(
         click.option(flag_of(name), type=kind, help=text)
         for name, (kind, text) in LIMITS.items()
@@ -144,7 +144,7 @@ settings_option = click.option(
 )
 
 _AS_COUNTED = "as the family counts it.  [default: the family's]"
-shape_options = together(
+shape_options = option_group(
     click.option("--depth", type=COUNT, help=f"Depth, {_AS_COUNTED}"),
     click.option("--width", type=COUNT, help=f"Width, {_AS_COUNTED}"),
 )
@@ -185,7 +185,7 @@ def described(
 
 
 _loading = partial(described, texts=argument_texts(Options))
-data_options = together(
+data_options = option_group(
     _loading("label", "--label", "--target", multiple=True, metavar="COLUMN"),
     _loading("source", metavar="COLUMN"),
     _loading("next", metavar="COLUMN"),
@@ -241,7 +241,7 @@ def refuse_json_and_form(as_json: bool, form: str) -> None:
 run_argument = click.argument("run", type=PATH, required=False)
 
 
-def opened(run: str | None) -> "Run":
+def opened_run(run: str | None) -> "Run":
     """A run by its folder, or the run in runs/ that was changed last."""
     from kscale.run import Run
 
@@ -274,10 +274,15 @@ model_option = choice_option(
 )
 
 
-def output_option(text: str) -> Decorator:
-    """The option of a file that is written besides what is printed."""
-    path = click.Path(dir_okay=False, path_type=Path)
-    return click.option("-o", "--output", type=path, help=text)
+def output_option(text: str, name: str = "output", **kind: Any) -> Decorator:
+    """The option of what is written besides what is printed; `kind` is of a path."""
+    path = click.Path(path_type=Path, **kind)
+    return click.option("-o", "--output", name, type=path, help=text)
+
+
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace what is there already."
+)
 
 
 json_option = click.option(

@@ -3,9 +3,11 @@
 import json
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -77,6 +79,15 @@ def start_tensorflow(quiet: bool, finds_devices: bool = True) -> None:
     from kscale.engine.tensorflow.starting import start
 
     start(finds_devices)
+
+
+def tidy_on_sigterm() -> None:
+    """Let SIGTERM end the command as Ctrl-C does: programs that the command started end
+    too, and half-written files go."""
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    restore = partial(signal.signal, signal.SIGTERM, before)
+    click.get_current_context().call_on_close(restore)
 
 
 @contextmanager

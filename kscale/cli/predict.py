@@ -129,5 +129,9 @@ def _reported(
         yield prediction
     for column, note in notes.items():
         others = counts[column] - 1
-        more = f" So it is with {counted(others, 'further example')}." if others else ""
+        more = (
+            f" The same holds for {counted(others, 'further example')}."
+            if others
+            else ""
+        )
         click.echo(f"Note: {note}{more}", err=True)

@@ -22,7 +22,9 @@ from kscale.task.tasks import Task
 @click.option("--code", is_flag=True, help="Print a network as plain Keras code.")
 @options.model_option
 @options.json_option
-@options.output_option("Also write a picture (.png, .svg) or a page (.html).")
+@options.output_option(
+    "Also write a picture (.png, .svg) or a page (.html).", dir_okay=False
+)
 @click.option(
     "--keras-tuner",
     "project",
@@ -77,7 +79,7 @@ def report(
     options.refuse_if(half, "--keras-tuner and --hypermodel need each other.")
     options.refuse_if(shape and not project, "--input is for --keras-tuner.")
     if project is None:
-        chosen = options.opened(run)
+        chosen = options.opened_run(run)
     else:
         start_tensorflow(quiet=True)
         from kscale.searches import read_keras_tuner

@@ -50,7 +50,7 @@ weights_option = click.option(
     help="Weights that pretrained networks start from.  [default: imagenet]",
 )
 
-training_options = options.together(
+training_options = options.option_group(
     asked("objective", metavar="METRIC"),
     asked("class_weights", type=click.Choice(["none", "balanced"])),
     asked("epochs"),
@@ -64,7 +64,7 @@ training_options = options.together(
     asked("machines"),
 )
 
-outcome_options = options.together(
+outcome_options = options.option_group(
     asked(
         "baseline",
         type=options.PATH,
@@ -80,7 +80,7 @@ outcome_options = options.together(
 )
 
 
-search_options = options.together(
+search_options = options.option_group(
     options.budget_options,
     asked("bits", type=click.Choice(list(BITS))),
     asked("max_latency_ms", type=options.number(1e-9), metavar="MS"),

@@ -41,8 +41,8 @@ def as_hypermodel(
     The hyperparameters are the knobs that `kscale.tune` would search, with the same
     names and values. `build` gives a compiled model, whose outputs are logits of
     classes or labels, or values. The objective of a tuner is `val_accuracy` of classes,
-    `val_auc` of labels, or `val_root_mean_squared_error` of values. A task of several
-    targets takes and gives dicts by output layer.
+    `val_auc` of labels, `val_root_mean_squared_error` of values, or `val_loss` of
+    sequences. A task of several targets takes and gives dicts by output layer.
 
     KerasTuner cannot refuse a proposal. A network that does not fit the budget costs a
     trial there, which fails before anything is built; so does a combination of knobs

@@ -11,7 +11,7 @@ import keras
 
 from kscale.errors import ExportError, missing_path
 from kscale.guests.sizes.weightless import no_trace, shapes_only
-from kscale.ship.opening import cause_of
+from kscale.ship.opening import keras_cause
 from kscale.text import printable
 
 _LARGEST_CONFIG = 10**8
@@ -49,7 +49,7 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
         except Exception as error:  # a file from a stranger may fail in any way
             raise ExportError(
                 f"{path.name} cannot be rebuilt from Keras' own layers: "
-                f"{cause_of(error)}{_other_version(path)}."
+                f"{keras_cause(error)}{_other_version(path)}."
             ) from error
         if not isinstance(model, keras.Model):
             kind = type(model).__name__
@@ -65,7 +65,7 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
             model.build((None, *shape))
         except Exception as error:  # layers refuse a shape in many ways
             text = f"{path.name} cannot take {'x'.join(map(str, shape))}"
-            raise ExportError(f"{text}: {cause_of(error)}") from error
+            raise ExportError(f"{text}: {keras_cause(error)}") from error
     return model
 
 

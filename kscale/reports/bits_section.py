@@ -7,7 +7,7 @@ from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
 from kscale.runs.entries import Entry
-from kscale.runs.stored import OfBits, compress_command
+from kscale.runs.stored_bits import OfBits, compress_command
 from kscale.task.objectives import metric_name
 from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count
@@ -50,15 +50,15 @@ def bits_sentences(report: Report) -> Iterator[tuple[str, str]]:
     best = next((e.entry for e in report.by_bits if e.difference is None), None)
     rivals = [e for e in report.by_bits if best and _is_rival(e.entry, best)]
     others = [str(e.entry.bits) for e in report.by_bits if e not in rivals]
-    told = [
+    texts = [
         f"{'' if not each.difference.is_within(_SURE) else 'not surely '}"
         f"{difference_text(report, -each.difference.gain, each.difference.stderr)} "
         f"than the best in {each.entry.bits} bits ({printable(each.entry.label)})"
         for each in rivals
         if each.difference is not None
     ]
-    if best and (told or others):
-        what = ", ".join([str(best.bits), *told])
+    if best and (texts or others):
+        what = ", ".join([str(best.bits), *texts])
         none = (
             f"; no network of the search in {' or '.join(others)} bits was a finalist"
         )

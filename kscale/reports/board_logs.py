@@ -43,13 +43,13 @@ class LogWriter:
     A training is one session of HParams in a folder of its own, written when it has
     ended: the curves, the hyperparameters, final metrics and the status. Sessions that
     differ in nothing but the seed are one group; a failed one is in another, with its
-    reason. A score on the test part is a metric of the training it is of.
+    reason. A score on the test part is a metric in the session of its training.
 
-    The files follow from `run.json` and `results.jsonl` alone; what is missing of them
-    is written at once. Each is there whole or not at all, and one that is there is left
-    alone: a search that is killed and goes on doubles nothing. Wall times are those of
-    a search without breaks. TensorBoard keeps scalars in 32 bits and hyperparameters in
-    64: so the exact sizes are hyperparameters.
+    The files depend on `run.json` and `results.jsonl` only; missing files are written
+    at once. A file is whole or missing, and an existing file is never changed: a search
+    that is killed and goes on writes nothing twice. Wall times are those of a search
+    without breaks. TensorBoard keeps scalars in 32 bits and hyperparameters in 64: so
+    the exact sizes are hyperparameters.
     """
 
     def __init__(self, run: RecordedRun) -> None:
@@ -72,7 +72,7 @@ class LogWriter:
             self.record(result)
 
     def record(self, record: Record) -> None:
-        """Write what is missing of a record; to be called in their order."""
+        """Write the missing files of a record; called in the order of the records."""
         if isinstance(record, Evaluation):
             self._record_test(record)
             return

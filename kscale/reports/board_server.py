@@ -17,9 +17,9 @@ _PLUGINS = [CorePluginLoader(), MetricsPlugin, ScalarsPlugin, HParamsPlugin]
 
 
 def serve_logs(folder: Path, port: int = 0) -> str:
-    """Start TensorBoard in a thread of this process, for this machine only.
+    """Start TensorBoard in a thread, for this machine only; the address.
 
-    The port is any that is free if it is 0; the address is returned.
+    Port 0 stands for any free port.
 
     Raises:
         ResultsError: The port cannot be used.

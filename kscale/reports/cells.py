@@ -27,7 +27,7 @@ _MARKS: tuple[tuple[str, Callable[[Row], bool], str], ...] = (
         "a shorter training than others had, so no answer",
     ),
 )
-"""Marks that stand before a row, when they do, and what they mean."""
+"""Marks before a row: the sign, the condition, the meaning."""
 
 _REFERENCES = {
     PRESENT: "your present model as it is",
@@ -51,7 +51,7 @@ class Column:
 
 
 def objective_text(objective: Objective) -> str:
-    """The objective in words; with several targets, the scores that it is the mean of:
+    """The objective in words; with several targets, the scores of which it is the mean:
     `mean of the accuracy of kind and the r2 score of price`.
     """
     if not objective.parts:
@@ -154,7 +154,7 @@ def _latency(row: Row) -> str:
 def fitting_columns(
     columns: Iterable[Column], rows: Sequence[Row], width: int
 ) -> list[Column]:
-    """The columns for which there is room, without the least important ones."""
+    """The columns that fit into a width; the least important are left out first."""
     left = list(columns)
     while grid_width(grid_of(left, rows)) > width:
         least = min(left, key=lambda column: column.importance)

@@ -7,7 +7,7 @@ from typing import Any
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import FAMILIES, find_knob
-from kscale.networks.named import Named, find_named
+from kscale.networks.named import find_named
 from kscale.networks.sizing import size_of, size_rows
 from kscale.reports.size_tables import ModelSize
 from kscale.task.tasks import Input, InputKind, Target, Task
@@ -25,7 +25,7 @@ def count_network(
 
     Args:
         name: A family, or a published network in any spelling (`vgg16`, `BERT base`).
-        task: What it takes in and puts out; a published network has a task of its own.
+        task: What the network takes in and puts out; None for its usual task.
         knobs: Knobs that differ from the defaults, or from the published network's.
         limits: As of `ModelSize`.
 
@@ -37,7 +37,7 @@ def count_network(
     >>> count_network("VGG16").size.params
     138357544
     """
-    own: dict[str, Any] = {}
+    preset: dict[str, Any] = {}
     if name.lower() in FAMILIES:
         name = name.lower()
         family, source = FAMILIES[name], ""
@@ -45,13 +45,13 @@ def count_network(
         if task is None:
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
     else:
-        name, named = find_network(name)
-        family, own = FAMILIES[named.family], dict(named.knobs)
+        name, named = find_named(name, FAMILIES)
+        family, preset = FAMILIES[named.family], dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
     for knob in knobs or {}:
         find_knob(family, knob)
-    spec = family.spec(**{**own, **(knobs or {})})
-    if source and spec != family.spec(**own):
+    spec = family.spec(**{**preset, **(knobs or {})})
+    if source and spec != family.spec(**preset):
         source = " changed"
     blueprint = family.blueprint(spec, task)
     shape = f", backbone {spec.backbone}" if spec.backbone else ""
@@ -69,11 +69,6 @@ def count_network(
     )
 
 
-def find_network(name: str) -> tuple[str, Named]:
-    """A published network by any spelling; the text of an error names families too."""
-    return find_named(name, FAMILIES)
-
-
 def usual_task(name: str) -> Task | None:
     """The task that a network is counted for where none is given: that of a published
     network, or of a family that has one.
@@ -85,7 +80,7 @@ def usual_task(name: str) -> Task | None:
     """
     if name.lower() in FAMILIES:
         return FAMILIES[name.lower()].usual
-    return find_network(name)[1].task
+    return find_named(name, FAMILIES)[1].task
 
 
 def task_of_shape(
@@ -116,8 +111,7 @@ def change_task(
 
     Example:
 
-    >>> task = find_network("VGG16")[1].task
-    >>> change_task(task, (32, 32, 3), classes=10).targets[0].outputs
+    >>> change_task(usual_task("VGG16"), (32, 32, 3), classes=10).targets[0].outputs
     10
     """
     inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]
@@ -132,10 +126,7 @@ def change_task(
 
 
 def _changed_sequences(
-    task: Task,
-    inputs: Sequence[Input],
-    classes: int | None,
-    vocabulary: int | None,
+    task: Task, inputs: Sequence[Input], classes: int | None, vocabulary: int | None
 ) -> Task:
     if classes is not None:
         raise SpecError(

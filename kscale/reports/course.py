@@ -7,14 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from kscale.networks.families.base import Spec
-from kscale.runs.records import (
-    STAGES,
-    Record,
-    Reference,
-    Stage,
-    Training,
-    is_trained,
-)
+from kscale.runs.records import STAGES, Record, Reference, Stage, Training, is_trained
 from kscale.task.objectives import Objective
 from kscale.units import octave_of
 
@@ -27,8 +20,8 @@ class Compute:
 
     Args:
         tried: Networks among them: a spec with a learning rate counts once.
-        epochs: Epochs that they trained, all together.
-        seconds: Their wall-clock time, all together.
+        epochs: Epochs of all trainings together.
+        seconds: Wall-clock time of all trainings together.
     """
 
     tried: int
@@ -58,8 +51,8 @@ class Step(Compute):
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the searcher expected of the most promising network of an octave that it did
-    not train: no score of anything.
+    """What the searcher expected of the most promising untrained network of an octave,
+    which is a guess, and no score.
 
     Args:
         label: The network in a few words.
@@ -81,8 +74,8 @@ class Octave(Compute):
     Args:
         low, high: Fewest and most params of the octave.
         best: Best score of a training of full length; None without one.
-        expected: What was expected of what was not trained; None where nothing is known
-            of that.
+        expected: What the searcher expected of the most promising untrained network;
+            None if unknown.
     """
 
     low: int
@@ -108,7 +101,7 @@ class Course:
 def course_of(
     run: Mapping[str, Any], records: Iterable[Record], objective: Objective
 ) -> Course:
-    """What a search did, from the records and what the searcher said at the end."""
+    """What a search did, by the records and the last expectations of the searcher."""
     trained = [item for item in records if is_trained(item)]
     searched = [item for item in trained if item.stage in ("search", "finalist")]
     if not searched:
@@ -179,7 +172,7 @@ def _octave(number: int, items: Sequence[_Trained], objective: Objective) -> Oct
 
 
 def _expectations(run: Mapping[str, Any]) -> Iterator[Expectation]:
-    """What run.json says of networks that were not trained, as far as that is whole."""
+    """Expectations of untrained networks in run.json; damaged ones are left out."""
     beliefs = run.get("beliefs")
     untried = beliefs.get("untried") if isinstance(beliefs, Mapping) else None
     for item in untried if isinstance(untried, list) else ():

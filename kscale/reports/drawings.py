@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from kscale.reports.plots import COLOURS, Mark, PlotData, plot_data
-from kscale.reports.report import Report
+from kscale.reports.plots import COLOURS, Mark, PlotData
 from kscale.runs.folder import write_atomically
 from kscale.units import format_count
 
@@ -59,15 +58,6 @@ def plot_svg(data: PlotData) -> str:
     """An `<svg>` element; pointing at a dot names its row."""
     about = {"role": "img", "aria_label": data.title}
     return svg_text(_shapes(data), _WIDTH, _HEIGHT, **about)
-
-
-def plot_report(report: Report, path: Path) -> None:
-    """Draw a report's score against params as a PNG or SVG file, with its legend.
-
-    Raises:
-        ResultsError: There is nothing to plot.
-    """
-    draw(plot_data(report), path)
 
 
 def draw(data: PlotData, path: Path) -> None:

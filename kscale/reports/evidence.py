@@ -1,4 +1,4 @@
-"""Evidence: what the answers know more than a constant answer and a linear network.
+"""Evidence: whether the answers beat a constant answer and a linear network.
 
 A search chooses the best of many scores on the validation part, so luck is part of
 them. The test part chose nothing: there every comparison is made, once it was used.
@@ -22,20 +22,20 @@ from kscale.text import counted, printable
 
 _CLEAR = 2  # standard errors
 _CHANCE = {"auc": 0.5, "r2_score": 0.0}
-"""What metrics come to where answers know nothing of an example, whatever they are."""
+"""Values of metrics for any answers that do not depend on the example."""
 
 _FAIR = {
     *("accuracy", "top_5_accuracy", "label_accuracy", "auc", "r2_score", "loss"),
     *("categorical_crossentropy", "root_mean_squared_error", "mean_squared_error"),
 }
-"""Metrics that no answers without knowledge bring above those of the constant answer.
+"""Metrics in which answers without knowledge never beat the constant answer.
 
-Others can be had for nothing: answers dealt at random have a higher macro F1 than the
-most frequent class, the median has a lower absolute error than the mean.
+In others they do: random answers have a higher macro F1 than the most frequent class,
+the median has a lower absolute error than the mean.
 """
 
 _LUCK = 0.0125
-"""How often luck alone may pass for knowledge, by each of two ways of looking."""
+"""Probability that luck passes for knowledge, in each of two tests."""
 
 
 class Contrast(NamedTuple):
@@ -150,10 +150,10 @@ def _luck_of_ranks(row: Row, target: Target) -> float:
 def is_learned(report: Report) -> bool | None:
     """Whether an answer or the linear baseline is surely more than a constant answer.
 
-    Either the outputs are in order, by more than luck, or they are right more often
-    than the constant ones. Where only the validation part was used, that must hold for
-    the best of as many networks as were trained; the linear baseline was not chosen.
-    None if not known.
+    Either the order of the outputs is better than luck, or the answers are right more
+    often than the constant answer. On the validation part, luck is that of the best of
+    as many networks as were trained; of the linear baseline, that of one network. None
+    if not known.
     """
     constant = report.constant
     if report.best is None:
@@ -186,7 +186,7 @@ def _is_more(report: Report, row: Row, constant: Row) -> bool:
 
 
 def _sure(number: int) -> float:
-    """Standard errors that luck alone seldom exceeds in any of a number of looks."""
+    """Standard errors that luck seldom exceeds in any of a number of comparisons."""
     return NormalDist().inv_cdf(1 - _LUCK / number)
 
 
@@ -208,8 +208,8 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
             name = metric_name(report.objective)
             after = f"; a better {name} than a constant answer's needs no knowledge"
     for skill in skills_of(report, best):
-        whom = printable(skill.target.name) if report.targets[1:] else "the labels"
-        texts.append(f"follow {whom} no more than {_luck(skill)}")
+        subject = printable(skill.target.name) if report.targets[1:] else "the labels"
+        texts.append(f"follow {subject} no more than {_luck(skill)}")
     name = "nothing was learned" if part == "test" else "nothing is learned so far"
     answers = f"the answers of the best{of or ' network'}"
     number = _examples(report, part)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kscale.runs.entries import Outcome, recommended_of
+from kscale.runs.entries import ScoredModel, recommended_of
 from kscale.runs.folder import RecordedRun
 from kscale.runs.law.data_law import on_most_examples
 from kscale.runs.law.law import Law, fit_law
@@ -54,26 +54,17 @@ def fitted_of(source: Any) -> Fitted:
     """
     source = opened(source)
     if isinstance(source, RecordedRun):
-        return fitted_run(source)
+        identity, objective = source.description["identity"], source.objective
+        found = run_points(identity, source.results, objective)
+        recommended = recommended_of(source.entries(), objective)
+        return fitted_trainings(str(source.folder), found, recommended)
     points, quantity = points_of(source)
     law = fit_law(on_most_examples(points))
     return Fitted(name_of(source), law, quantity, best_size(law), law.notes)
 
 
-def fitted_run(run: RecordedRun) -> Fitted:
-    """The law of a run.
-
-    Raises:
-        LawError: No law can be fitted.
-    """
-    identity, objective = run.description["identity"], run.objective
-    found = run_points(identity, run.results, objective)
-    recommended = recommended_of(run.entries(), objective)
-    return fitted_trainings(str(run.folder), found, recommended)
-
-
 def fitted_trainings(
-    source: str, found: RunPoints, recommended: Outcome | None
+    source: str, found: RunPoints, recommended: ScoredModel | None
 ) -> Fitted:
     """The law of the trainings of a run, with what the run recommends.
 

@@ -12,7 +12,7 @@ from kscale.reports.data_forecast import (
     examples_sentences,
 )
 from kscale.reports.fitted import Fitted, fitted_of, fitted_trainings, name_of, opened
-from kscale.runs.entries import Outcome
+from kscale.runs.entries import ScoredModel
 from kscale.runs.folder import RecordedRun
 from kscale.runs.law.data_law import ExamplesTable, examples_table
 from kscale.runs.law.law import TRUSTED, Law, Predicted, Reached
@@ -200,7 +200,7 @@ def _with_examples(source: Any) -> tuple[Point, ...]:
     return with_subsets(found, source.results)
 
 
-def law_of(found: RunPoints | str, recommended: Outcome | None) -> Forecast | str:
+def law_of(found: RunPoints | str, recommended: ScoredModel | None) -> Forecast | str:
     """What a run says of larger sizes, or a sentence on why it says nothing.
 
     Args:

@@ -20,7 +20,7 @@ _DARK = 0.55  # share of a row above which its number is white
 def confusion_svg(confusion: Confusion, title: str) -> str:
     """An `<svg>` element: a row for each class, a column for each answer.
 
-    The darker a cell, the larger its share of the row; pointing at it says it in words.
+    The darker a cell, the larger its share of the row; its tooltip gives the numbers.
     """
     side = _CELL * len(confusion.class_names) + 10
     width, height = _LEFT + side, _TOP + side

@@ -33,7 +33,7 @@ def law_grids(report: Report) -> list[Grid]:
 
 
 def law_texts(report: Report) -> Iterator[str]:
-    """What the law says further, and what it stands on; or why there is none."""
+    """What a doubling buys, and the basis of the law; or why there is no law."""
     law = report.law
     if isinstance(law, str):
         yield law

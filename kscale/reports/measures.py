@@ -4,7 +4,7 @@ import math
 
 from kscale.task.objectives import Objective
 
-_Z = 1.96  # 95 % of a normal distribution lie within so many standard errors
+_Z = 1.96  # standard errors around the mean that hold 95 % of a normal distribution
 LEAST_RATIO = 1.1
 """Least ratio of the params of two rows for a gain to be worked out.
 

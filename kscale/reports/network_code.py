@@ -13,7 +13,7 @@ from kscale.text import counted, printable
 
 
 def code_of(run: RecordedRun, entry: Entry) -> str:
-    """A Python module that makes an entry of a family anew, and trains it as it was."""
+    """A Python module that builds and trains the network of an entry as before."""
     about, data = run.description, run.description["data"]
     spec = entry.spec
     recipe = Recipe(entry.epochs, int(about["identity"]["batch_size"]))

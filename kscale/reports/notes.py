@@ -1,4 +1,4 @@
-"""Notes: what a reader of a report should know before believing it."""
+"""Notes: what a reader should know before trusting a report."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -59,7 +59,7 @@ def model_notes(report: Report, files: Collection[str]) -> Iterator[Note]:
 
 
 def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
-    """What the searcher said of how the search went."""
+    """Notes of the searcher on how the search went."""
     notes = run.get("notes")
     for text in notes if isinstance(notes, list) else ():
         yield Note(str(text))
@@ -263,8 +263,8 @@ def _budget(report: Report, best: Row) -> Iterator[Note]:
 
 
 def _proof(report: Report, best: Row) -> Iterator[Note]:
-    """How much evidence there is; a row of the search above the best one, or smaller
-    than the recommended one and as good, would look like a contradiction."""
+    """How much evidence there is, and why rows of the search that look better than the
+    answers are no answers."""
     tied, objective = sum(row.is_tied for row in report.rows), report.objective
     single = [row for row in report.networks if row.stage != "finalist"]
     if best.stage != "finalist":

@@ -20,7 +20,7 @@ class OnDevice:
         limits: Most `max_flash` and `max_ram`, or one of them.
         weights: Bytes of the int8 weights alone.
         found: What is predicted; None where it is not known.
-        refusal: Why the network does not run on one; empty if that is not known.
+        refusal: Why the network runs on no microcontroller; empty if not known.
     """
 
     limits: Mapping[str, int]

@@ -21,10 +21,10 @@ class Stage:
     Args:
         name: `baseline`, `search` or `finalist`.
         networks: Networks trained, each counted once.
-        trainings: Trainings of those.
+        trainings: Trainings of these networks.
         epochs: Epochs of all trainings.
-        flops: FLOPs of those: three forward passes for each example trained on, and one
-            for each that is scored.
+        flops: FLOPs of all trainings: three forward passes for each example trained on,
+            and one for each example scored.
         seconds: Time of all trainings; None where it is not known.
     """
 
@@ -44,7 +44,7 @@ class PlannedSearch:
         data: Name of the data.
         found: What of the candidates fits the budget, in a few words.
         counted: Specs that exist; None where they can only be drawn.
-        fitting: Specs that fit; None as before.
+        fitting: Specs that fit; None where they can only be drawn.
         epochs: Epochs of a training of full length.
         stages: In the order of the search.
         around: Seconds before, between and after the trainings; None where the time is

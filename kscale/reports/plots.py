@@ -22,7 +22,7 @@ COLOURS = {
     "line": "#6b7280",
     "band": "#d6e4f5",
 }
-"""Colours of the plot by what they stand for."""
+"""Colours of the plot, by the kind of what is drawn."""
 
 _MARGIN = 0.1  # of the drawn range of scores, above and below
 
@@ -54,7 +54,7 @@ class PlotData:
         outside: What lies outside, as a sentence; empty if nothing does.
         band: Params with the least and largest score that are likely by a law.
         dots: What dots of kind `front` are.
-        x_label: What stands in the place of params, where that is something else.
+        x_label: Name of the horizontal axis: params, or bytes of the weights.
     """
 
     title: str

@@ -30,19 +30,19 @@ class Comparison:
     Args:
         params, flops: How many times those of the row the present model has; None
             where either has none, or not all of them are known.
-        gain, stderr: How much better the row's score on the validation part is, and
-            the standard error as if both were scored on different examples.
-        beside: The same on the test part, where both were tested.
-        is_doubted: Whether the present model's scores are probably not what it can.
+        beside: The scores of both, on the test part where both were tested.
+        is_doubted: Whether the present model can probably do better than its scores.
     """
 
-    row: Row
     params: float | None
     flops: float | None
-    gain: float
-    stderr: float
     beside: Contrast
     is_doubted: bool
+
+    @property
+    def row(self) -> Row:
+        """The row that is compared."""
+        return self.beside.row
 
     @property
     def is_better(self) -> bool:
@@ -61,11 +61,8 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
         return None
     is_known = not (report.present.get("unknown_flops") or row.unknown_flops)
     return Comparison(
-        row,
         _times(present.params, row.params),
         _times(present.flops, row.flops) if is_known else None,
-        report.objective.gain(row.score, present.score),
-        math.hypot(row.stderr, present.stderr),
         contrast(report, row, present),
         bool(report.present.get("doubt")),
     )
@@ -193,19 +190,20 @@ def present_json(report: Report) -> dict[str, Any] | None:
         "stderr": present.stderr,
         "test_score": present.test_score,
         "over_budget": present.over_budget,
-        **{name: _json(compared(report, row)) for name, row in beside.items()},
+        **{n: _json(report, compared(report, row)) for n, row in beside.items()},
     }
 
 
 def _known_flops(row: Row) -> int | None:
-    """At least so many; None where nothing is known."""
+    """FLOPs of the layers that can be counted; None where none can."""
     return row.flops if row.flops or not row.unknown_flops else None
 
 
-def _json(item: Comparison | None) -> dict[str, Any] | None:
+def _json(report: Report, item: Comparison | None) -> dict[str, Any] | None:
+    """A comparison as plain data; `gain` is of scores on the validation part."""
     if item is None:
         return None
-    pair = item.beside if item.beside.is_paired else None
+    present, pair = item.beside.other, item.beside if item.beside.is_paired else None
     return {
         "family": item.row.family,
         "knobs": item.row.knobs,
@@ -214,8 +212,8 @@ def _json(item: Comparison | None) -> dict[str, Any] | None:
         "score": item.row.score,
         "times_fewer_params": item.params,
         "times_fewer_flops": item.flops,
-        "gain": item.gain,
-        "gain_stderr": item.stderr,
+        "gain": report.objective.gain(item.row.score, present.score),
+        "gain_stderr": math.hypot(item.row.stderr, present.stderr),
         "test_gain": pair.gain if pair else None,
         "test_gain_stderr": pair.stderr if pair else None,
         "is_better": item.is_better,

@@ -22,7 +22,7 @@ SHORT_NAMES = {
 }
 _OF_OUTPUTS = ("recall", "precision", "f1_score", "auc")
 MOST_CLASSES = 10
-"""Classes of which a text shows all; of more, so many of the worst."""
+"""Most classes that a text shows: all of them, or else the worst."""
 _MOST = 5  # mistakes
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4
@@ -159,7 +159,7 @@ def number_text(value: float | None, is_share: bool = True) -> str:
 
 
 def class_lines(confusion: Confusion) -> list[str]:
-    """What stands below the table of classes: what it shows, and mistakes if any."""
+    """Lines below the table of classes: what the table shows, and mistakes if any."""
     number, nouns = len(confusion.class_names), confusion.nouns[1]
     which, shown = nouns.capitalize(), len(shown_classes(confusion))
     if shown < number:
@@ -180,7 +180,7 @@ def mistakes_text(confusion: Confusion) -> str:
 
 
 def _label_mistakes(confusion: Confusion) -> Iterator[str]:
-    """Which labels were missed, and which were given where they are not true."""
+    """Labels that were missed most often, and labels that were given wrongly."""
     wrong = {
         "missed": {s.name: s.support - s.right for s in confusion.scores},
         "given wrongly": {s.name: s.answers - s.right for s in confusion.scores},
@@ -275,16 +275,14 @@ def quality_json(quality: Quality) -> dict[str, Any]:
             for low, high in [m.ends or (None, None)]
         },
     }
-    if quality.confusion is not None:
-        document["confusion"] = _confusion_json(quality.confusion)
-    return document
-
-
-def _confusion_json(confusion: Confusion) -> dict[str, Any]:
-    document: dict[str, Any] = {"class_names": list(confusion.class_names)}
-    if confusion.is_exclusive:
-        document["counts"] = [list(cell) for cell in confusion.counts]
-    document[confusion.nouns[1]] = [
-        {name: getattr(score, name) for name in _SCORES} for score in confusion.scores
-    ]
+    if (confusion := quality.confusion) is not None:
+        cells = [list(cell) for cell in confusion.counts]
+        document["confusion"] = {
+            "class_names": list(confusion.class_names),
+            **({"counts": cells} if confusion.is_exclusive else {}),
+            confusion.nouns[1]: [
+                {name: getattr(score, name) for name in _SCORES}
+                for score in confusion.scores
+            ],
+        }
     return document

@@ -12,10 +12,10 @@ from kscale.reports.confusion import Confusion
 from kscale.reports.course import Course
 from kscale.reports.forecast import Forecast, law_of
 from kscale.runs.compressions import Compressions
-from kscale.runs.entries import Outcome
+from kscale.runs.entries import ScoredModel
 from kscale.runs.law.run_points import RunPoints
 from kscale.runs.records import MAJORITY, Compression, Evaluation, Reference
-from kscale.runs.stored import OfBits
+from kscale.runs.stored_bits import OfBits
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
 
@@ -26,7 +26,7 @@ class Note:
 
     Args:
         text: The sentence.
-        is_decisive: Whether it changes what one would do.
+        is_decisive: Whether the note changes what a reader would do.
     """
 
     text: str
@@ -37,19 +37,19 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Row(Outcome):
-    """A network or a reference in a report: its outcome and what a report makes of it.
+class Row(ScoredModel):
+    """A network or a reference in a report: its score and further figures.
 
     Args:
         results: The records that the score is the mean of.
         tests: Records on the test part, one a seed; empty where nothing was tested.
         shown_knobs: Knobs that were searched or set, without depth and width.
         is_front: Whether no other row within the budget beats it in size and score.
-        is_best, is_recommended: Whether it is the answer of that name.
-        is_tied: Whether it has as much evidence as the best row and is within one
-            standard error of it, as the best row itself is.
-        is_baseline: Whether it is there to compare with.
-        over_budget: Whether it exceeds a limit.
+        is_best, is_recommended: Whether the row is the answer of that name.
+        is_tied: Whether the row has as much evidence as the best row and is within one
+            standard error of the best row, as the best row itself is.
+        is_baseline: Whether the row is there to compare the answers with.
+        over_budget: Whether the network exceeds a limit.
         density: Points (per cent) above chance for each million params.
         net_score: NetScore, as `kscale.reports.measures` defines it.
         gain: Score gained for each doubling of params since the next smaller front row
@@ -76,17 +76,17 @@ class Row(Outcome):
 
     @property
     def is_reference(self) -> bool:
-        """Whether it is no network of the search: majority, or the present model."""
+        """Whether the row is no network of the search: majority, or present model."""
         return isinstance(self.results[0], Reference)
 
     @property
     def depth(self) -> int:
-        """Depth, as the family counts it; 0 where it has none."""
+        """Depth, as the family counts depth; 0 for a family without depth."""
         return int(self.knobs.get("depth", 0))
 
     @property
     def width(self) -> int | None:
-        """Width, as the family counts it; None where it has none."""
+        """Width, as the family counts width; None for a family without width."""
         width = self.knobs.get("width")
         return None if width is None else int(width)
 
@@ -133,7 +133,7 @@ class Row(Outcome):
     @cached_property
     def left_out(self) -> tuple[float, ...]:
         """The test score without each group of examples, the mean over the seeds
-        tested; empty where it is not known of all of them."""
+        tested; empty where not all seeds have it."""
         if len({len(test.left_out) for test in self.tests}) > 1:
             return ()
         columns = zip(*(test.left_out for test in self.tests), strict=True)
@@ -185,7 +185,7 @@ class Asked:
 
     @property
     def factor(self) -> int:
-        """What a score is shown times: shares are shown in per cent."""
+        """Factor of a score that is shown: shares are shown in per cent."""
         return 100 if self.objective.is_share else 1
 
     @property

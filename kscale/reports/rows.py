@@ -43,7 +43,7 @@ from kscale.runs.records import (
     Reference,
     is_trained,
 )
-from kscale.runs.stored import best_by_bits
+from kscale.runs.stored_bits import best_by_bits
 from kscale.search.pool import always_searched
 from kscale.task.objectives import asked_objective
 from kscale.task.tasks import Task

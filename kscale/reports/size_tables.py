@@ -99,9 +99,9 @@ class ModelSize:
         title: What the network is.
         size: The figures, without what unknown layers compute and need while they run.
         rows: A row for each layer, equal copies in one, with None for unknown FLOPs.
-        depth, width: As the family counts them, for the shortcut depth x width^2.
-        stored_bytes: Bytes of the weights in their own types, int8 if quantized; 0 if
-            all are float32.
+        depth, width: As the family counts, for the shortcut depth x width^2.
+        stored_bytes: Bytes of the weights in the types of the model file, int8 if
+            quantized; 0 if all are float32.
         about: Further items of the JSON document.
         limits: Most `max_flash` and `max_ram` of a microcontroller, where one is asked
             about: then the size says whether the network fits.

@@ -35,7 +35,7 @@ _FURTHER = {
 
 
 def summary_text(report: Report, folder: Path, width: int, colour: bool = False) -> str:
-    """The answers, the front, the notes that change what one would do, and commands.
+    """The answers, the front, decisive notes, and commands to go on with.
 
     Where there is no room for all, the smallest networks of the front are left out
     first, then the last notes, and the text says how many.
@@ -54,11 +54,7 @@ def summary_text(report: Report, folder: Path, width: int, colour: bool = False)
 
 
 def _summary(
-    report: Report,
-    folder: Path,
-    rows: Sequence[Row],
-    notes: Sequence[Note],
-    width: int,
+    report: Report, folder: Path, rows: Sequence[Row], notes: Sequence[Note], width: int
 ) -> Group:
     sentences = [each for each in sentences_of(report) if each[0] not in _FURTHER]
     items = [Text(headline(report), style="bold"), *map(named_line, sentences)]

@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 
 class _First(Generic[T]):
-    """An attribute that all results of an outcome share, read from the first."""
+    """An attribute that all results of a model share, read from the first."""
 
     def __init__(self, of: Callable[[Training | Reference], T]) -> None:
         self._of = of
 
-    def __get__(self, outcome: "Outcome", owner: object = None) -> T:
-        return self._of(outcome.results[0])
+    def __get__(self, model: "ScoredModel", owner: object = None) -> T:
+        return self._of(model.results[0])
 
 
 class SeedMean:
-    """The score of works that differ in their seeds only.
+    """A score that is the mean over seeds.
 
     Attributes:
         results: A record of each seed.
@@ -72,8 +72,8 @@ class SeedMean:
 
 
 @dataclass(frozen=True)
-class Outcome(SeedMean):
-    """What the trainings of one network came to, or one reference.
+class ScoredModel(SeedMean):
+    """A model with its size and score: a network by its trainings, or a reference.
 
     Args:
         results: The records counted, of one stage, each of another seed.
@@ -138,7 +138,7 @@ class Outcome(SeedMean):
 
 
 @dataclass(frozen=True, repr=False)
-class Entry(Outcome):
+class Entry(ScoredModel):
     """All finished trainings of one spec at one learning rate.
 
     Its score is the mean over its finalist seeds if it has any, because the seed of the
@@ -146,7 +146,7 @@ class Entry(Outcome):
 
     Args:
         results: The trainings counted, of one stage, each with another seed.
-        bits: As of any outcome.
+        bits: As of any `ScoredModel`.
         others: Trainings of the same spec that are not counted.
     """
 
@@ -300,7 +300,7 @@ def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
     return front
 
 
-Some = TypeVar("Some", bound=Outcome)
+Some = TypeVar("Some", bound=ScoredModel)
 
 
 def best_of(entries: Sequence[Some], objective: Objective) -> Some | None:

@@ -254,7 +254,7 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
         return self.name
 
 
-class Artifact(Scored, frozen=True, kw_only=True):
+class MadeFile(Scored, frozen=True, kw_only=True):
     """A file made of a trained model, as it was run again in its runtime.
 
     Args:
@@ -275,7 +275,7 @@ class Artifact(Scored, frozen=True, kw_only=True):
     seconds: Amount = 0.0
 
 
-class Export(Artifact, frozen=True, kw_only=True, tag="export"):
+class Export(MadeFile, frozen=True, kw_only=True, tag="export"):
     """An exported model.
 
     Args:
@@ -292,7 +292,7 @@ class Export(Artifact, frozen=True, kw_only=True, tag="export"):
     difference: Amount | None = None
 
 
-class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
+class Compression(MadeFile, frozen=True, kw_only=True, tag="compression"):
     """What a trained network reaches when it is compressed.
 
     Args:

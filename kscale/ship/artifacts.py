@@ -92,6 +92,18 @@ class Artifact:
         return self.path.with_name(f"{self.path.name}.preprocess.json")
 
     @property
+    def _texts(self) -> dict[Path, bytes]:
+        """What programs without kscale need of texts, by the file that has it."""
+        found = _files_beside(self.preprocessing.values())
+        name = self.path.name
+        return {self.path.with_name(f"{name}.{end}"): found[end] for end in found}
+
+    @property
+    def all_beside(self) -> tuple[Path, ...]:
+        """All files that lie beside the artifact."""
+        return (self.beside, *self._texts)
+
+    @property
     def carried(self) -> dict[str, Preprocessing]:
         """By input, the preprocessing that the file does itself."""
         return {name: self.preprocessing[name] for name in self.inside}
@@ -173,8 +185,8 @@ class Artifact:
             "reader": self.reader.to_json(),
             "task": self.task.to_json(),
         }
-        for name, content in _files_beside(self.preprocessing.values()).items():
-            write_atomically(self.path.with_name(f"{self.path.name}.{name}"), content)
+        for path, content in self._texts.items():
+            write_atomically(path, content)
         write_atomically(self.beside, json.dumps(about, indent=2).encode() + b"\n")
 
     @classmethod

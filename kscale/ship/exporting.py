@@ -35,7 +35,7 @@ from kscale.networks.families.base import Spec
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Export
-from kscale.runs.stored import METHOD_OF_BITS, compress_command
+from kscale.runs.stored_bits import METHOD_OF_BITS, compress_command
 from kscale.ship.artifacts import Artifact
 from kscale.ship.comparing import DRAWN, Comparison, Examples, compared, scored
 from kscale.ship.extras import check_extra
@@ -250,7 +250,7 @@ def _beside(
         model,
         lambda raw: answer(artifact.fed(raw)),
         tried,
-        check=lambda path: check_free(placed(path).beside),
+        check=lambda path: check_free(*placed(path).all_beside),
         finish=lambda path, partial: placed(path).write_beside(partial),
         **more,
     )

@@ -130,18 +130,18 @@ def _reason_not_opened(path: Path, error: Exception, has_some: bool) -> str:
     if isinstance(error, OSError | KeyError) or not is_zipfile(path):
         return f"{path} cannot be read; the search's command writes it again."
     return (
-        f"{path} does not open ({cause_of(error)}): the search's command writes it "
+        f"{path} does not open ({keras_cause(error)}): the search's command writes it "
         f"again, or, if it has code of your own, {load}, custom_objects={{...}}) may "
         "open it."
     )
 
 
-def cause_of(error: Exception) -> str:
+def keras_cause(error: Exception) -> str:
     """The cause that Keras names at the end of a long error, and the layer it is in.
 
     Example:
 
-    >>> cause_of(TypeError("config={...}.\\n\\nException encountered: units=-5"))
+    >>> keras_cause(TypeError("config={...}.\\n\\nException encountered: units=-5"))
     'units=-5'
     """
     text = reason_of(error) if isinstance(error, LookupError) else str(error)

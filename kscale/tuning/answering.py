@@ -1,4 +1,4 @@
-"""The end of a search: answers are scored on the test part, models written."""
+"""The end of a search: its answers are scored on the test part and written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from kscale.runs.entries import (
     shipped_of,
 )
 from kscale.runs.records import Compression, Evaluation, Record, Training
-from kscale.runs.stored import METHOD_OF_BITS
+from kscale.runs.stored_bits import METHOD_OF_BITS
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.device_limit import DeviceCheck
@@ -33,7 +33,7 @@ Scored = Literal["validation", "test"]
 @dataclass(frozen=True)
 class Answering:
     """Scores and ships the best and the recommended network; scores the baselines.
-    Where a microcontroller limits them, only what was measured to fit is an answer.
+    With limits of a microcontroller, only a network that was measured is an answer.
 
     What is recorded already is not scored again: the test part is used once.
 
@@ -41,7 +41,7 @@ class Answering:
         plan: The search.
         folder: Folder of the models.
         trainer_of: Gives what evaluates and ships a spec.
-        recorded: What the folder holds; it grows.
+        recorded: Records of the folder, to which `append` adds.
         append: Takes a new record.
         note: Takes a sentence for the user.
         is_over: Whether no time is left.
@@ -118,7 +118,7 @@ class Answering:
         return all((self.folder / f"{t.key}.npz").exists() for t in entry.results)
 
     def _score_rounded(self, training: Training, bits: int, part: Scored) -> None:
-        """Record what a training reaches on a part with its weights in so many bits."""
+        """Record what a training with weights rounded to bits reaches on a part."""
         is_known = any(
             isinstance(item, Compression)
             and item.is_rounded
@@ -144,7 +144,7 @@ class Answering:
 
     @contextmanager
     def _rounded(self, training: Training, bits: int) -> Iterator[Path]:
-        """The weights of a finished training in so many bits, while it lasts."""
+        """The weights of a finished training, rounded to bits, in a temporary file."""
         from kscale.engine.tensorflow.checkpoints import round_checkpoint
 
         weights, spec = self._weights_of(training), training.spec

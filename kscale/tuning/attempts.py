@@ -14,7 +14,7 @@ from kscale.tuning.trainer import Assignment, EpochSeen, Trainer
 
 
 class Attempts:
-    """How often a process died without getting further, on disk.
+    """On disk, how often processes died in a training that came no further.
 
     Without a count, every restart would begin a training again that kills its process
     (a crash in native code, memory). An attempt is counted before the network is built,
@@ -45,7 +45,7 @@ class Attempts:
         return deaths
 
     def blame(self) -> None:
-        """The attempt killed the process that made it."""
+        """Count the death of a process as one of the attempt."""
         self._write({**self._read(), "is_begun": 1})
 
     def end(self) -> None:

@@ -35,14 +35,16 @@ class Candidates(Protocol):
 
     @property
     def largest(self) -> Spec:
-        """The candidate of the most work, as far as they are known."""
+        """The candidate of the most work, of those that are known so far."""
 
     def identity(self) -> dict[str, Any]:
-        """What makes a search of these candidates another one, beside names, data and
-        budget: plain data."""
+        """What tells a search of these candidates from others, beside names, data and
+        budget: plain data, by default none."""
+        return {}
 
     def description(self) -> dict[str, Any]:
-        """Further items of run.json: plain data."""
+        """Further items of run.json: plain data, by default none."""
+        return {}
 
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
         """Do what must succeed before anything is written.
@@ -57,10 +59,13 @@ class Candidates(Protocol):
         """
 
     def notes(self) -> Sequence[str]:
-        """Sentences for the report on what was drawn."""
+        """Sentences for the report on what was drawn; by default none."""
+        return ()
 
     def keep(self, folder: Path) -> None:
-        """Keep in the folder of the run what a later session would work out again."""
+        """Keep in the folder of the run what a later session would have to work out
+        again; by default nothing."""
+        return
 
     def draws(self) -> Draws:
         """What a searcher tries, all within the budget."""
@@ -72,14 +77,17 @@ class Candidates(Protocol):
         """Exact size."""
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
-        """Build a network; what measures a forward pass of it, again and again."""
+        """Build a network; gives a function that measures one forward pass."""
 
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
         """What networks share that differ in nothing but width and training, and the
-        width; 0 where it is not known which knob makes a network wider."""
+        width; 0, as by default, where no knob is known to make a network wider."""
+        return spec, 0
 
     def faster(self, spec: Spec, share: float) -> str:
-        """A sentence on what to set for networks that take a share of a spec's time."""
+        """A sentence on what to set for networks that take a share of a spec's time;
+        empty, as by default, where that is not known."""
+        return ""
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
         """What trains, evaluates and ships these candidates."""

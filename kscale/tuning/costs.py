@@ -15,16 +15,16 @@ from kscale.runs.records import Training
 from kscale.search.contract import Job, Outlook
 
 _NEAR = 0.01  # weight of the typical rates, that of the last training being 1
-_TRUSTED = 0.5  # power of how much slower than typical all is that part of it is
+_TRUSTED = 0.5  # exponent of the slowness by which typical rates are multiplied
 _FADING = 0.97  # weight of a training beside the next one: other programs come and go
 _OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
-_WARMING = 12  # the same, of what the first training of a process takes longer
-_REPORT, _OF_BUILDING = 0.4, 0.7  # seconds, and part of the time of a new network
+_WARMING = 12  # layers that take as long to trace as a process takes to warm up
+_REPORT, _OF_BUILDING = 0.4, 0.7  # seconds; share of what a new network takes
 _MEASURING = 15.0  # seconds to convert, quantize and run a network in int8
 _TYPICAL = np.array([0.06, 0.06, 0.015, 0.005, 0.04, 0.002])
-"""Seconds of a layer of a new network, of a training, of 1,000 layers in steps, of 1e9
-units of work that is computed, and that is moved, and of a million updated weights: the
-order of magnitude of two CPU cores, a guess that measured trainings correct."""
+"""Seconds for a layer of a new network, a training, 1,000 layers times steps, 1e9 units
+of computed work, 1e9 units of moved work, and a million updated weights: the order of
+magnitude of two CPU cores, a guess that measured trainings correct."""
 
 Amounts = NDArray[np.float64]
 """What a training consists of, in the units of `_TYPICAL`."""
@@ -48,8 +48,8 @@ class CostModel:
     than they compute) and one for each weight that a step updates, none of them
     negative. These rates are fitted to the relative errors of all trainings, of which
     later ones count more; what those leave open is near typical rates. The rates of a
-    family are near those of all in the same way. A spec that was trained takes as much
-    longer or shorter than that as before.
+    family are near those of all in the same way. Seconds of a spec that was trained are
+    off from these rates by the same factor as before.
 
     Args:
         examples: Examples of an epoch.
@@ -103,7 +103,7 @@ class CostModel:
         return self._cost(job, job.spec not in self._kept)
 
     def spend(self, job: Job) -> float:
-        """Seconds of a job, which is done from now on: no network of it is new."""
+        """Seconds of a job, whose network is not new any more from now on."""
         seconds = self.cost(job)
         self._keep(job.spec)
         return seconds
@@ -159,7 +159,7 @@ class CostModel:
     def _fitted(self, family: str) -> Amounts:
         """Rates of a family, or of all without a name."""
         near = np.maximum(self._rates(""), 0.1 * _TYPICAL) if family else _TYPICAL
-        known = [it for it in self._seen if family in ("", it.spec.family)]
+        known = [seen for seen in self._seen if family in ("", seen.spec.family)]
         if not known:
             return near
         from scipy.optimize import nnls  # slow to import, and a plan needs none

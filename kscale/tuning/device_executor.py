@@ -18,7 +18,7 @@ EpochHeard = Callable[[Job, int, int, float], None]
 class DeviceExecutor:
     """Runs assignments in threads, one on each device at a time.
 
-    What the threads tell waits for `finished`, which alone calls `on_epoch`.
+    Epochs and results of the threads wait for `finished`, which calls `on_epoch`.
 
     Args:
         trainers: For each device, what gives the trainer of a spec there.
@@ -30,7 +30,7 @@ class DeviceExecutor:
     def __init__(self, trainers: Sequence[TrainerOf], on_epoch: EpochHeard) -> None:
         self.slots = self.devices = len(trainers)
         self._on_epoch = on_epoch
-        self._told: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self._news: SimpleQueue[Callable[[], Any]] = SimpleQueue()
         self._free: SimpleQueue[LocalExecutor] = SimpleQueue()
         for trainer_of in trainers:
             self._free.put(LocalExecutor(trainer_of, self._heard))
@@ -40,7 +40,7 @@ class DeviceExecutor:
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment, which begins at once."""
         future = self._threads.submit(self._run, assignment)
-        future.add_done_callback(lambda done: self._told.put(done.result))
+        future.add_done_callback(lambda done: self._news.put(done.result))
 
     def _run(self, assignment: Assignment) -> Sequence[Outcome]:
         device = self._free.get()
@@ -54,14 +54,14 @@ class DeviceExecutor:
         """Pass on that a thread has done an epoch; end the training once closed."""
         if self._is_closed:
             raise TimeUp
-        self._told.put(partial(self._on_epoch, *seen))
+        self._news.put(partial(self._on_epoch, *seen))
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
         """Wait until a training ends, and pass on all epochs that end before."""
         outcomes: Sequence[Outcome] | None = None
         while not outcomes:
             try:
-                outcomes = self._told.get(timeout=timeout)()
+                outcomes = self._news.get(timeout=timeout)()
             except Empty:
                 return ()
         return outcomes

@@ -27,7 +27,7 @@ class DeviceCheck:
 
     Args:
         plan: The search.
-        recorded: What the folder holds; it grows.
+        recorded: Records of the folder, to which `append` adds.
         append: Takes a new record.
         note: Takes a sentence for the user.
         weights_of: The weights of an entry that are shipped.
@@ -42,9 +42,9 @@ class DeviceCheck:
     is_over: Callable[[], bool] = lambda: False
 
     def run(self) -> None:
-        """Predict what all trained networks need, and measure all that may be answers.
+        """Predict the needs of all trained networks, and measure possible answers.
 
-        What turns out not to fit is no answer, and then others are measured.
+        Where a network does not fit, the next possible answer is measured.
         """
         if not self.plan.budget.is_of_device:
             return

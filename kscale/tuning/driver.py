@@ -7,12 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import (
-    BudgetError,
-    TrialError,
-    WorkerLostError,
-    writing,
-)
+from kscale.errors import BudgetError, TrialError, WorkerLostError, writing
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter
@@ -307,7 +302,7 @@ class Driver:
             )
 
     def _append(self, record: Record) -> None:
-        """Every record goes to disk first, then to whatever is made of it."""
+        """Every record goes to disk first, then to the logs and the lists."""
         self.writer.append(record)
         self.recorded.append(record)
         self.logs.record(record)
@@ -341,8 +336,8 @@ class Driver:
         _delete(self._models / f"{t.key}.npz" for t in tried if t.key not in needed)
 
     def _drop_late(self) -> None:
-        """Delete what given-up attempts wrote after another one had ended, and what
-        they did not write to its end."""
+        """Delete what given-up attempts wrote after another attempt had ended, and
+        files that were not written to their end."""
         known = {training.key for training in self.trainings}
         written = self._models.glob("*.*.npz")
         _delete(path for path in written if path.name.split(".")[0] in known)

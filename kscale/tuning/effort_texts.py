@@ -1,4 +1,4 @@
-"""What a search says of its effort: before it begins, and where the effort ends it."""
+"""Sentences on the effort of a search: what is to be trained, and why the end came."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def expected_effort(plan: Plan, costs: CostModel) -> str:
 
 
 def spent_effort(plan: Plan, trainings: Sequence[Training]) -> str:
-    """That the effort ended the search, and how it goes on."""
+    """That the effort ended the search, and how the search goes on."""
     name, names = plan.request.chosen_effort, [*EFFORTS]
     greater = names[names.index(name) + 1 :] if name else names
     more = f"--effort {greater[0]}" if greater else "--trials in place of --effort"

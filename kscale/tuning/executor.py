@@ -19,7 +19,7 @@ class Outcome:
     Args:
         assignment: What was to be done.
         training: What the training left behind; None where it has not ended.
-        has_died: Whether the process died that trained it; if not, time was up.
+        has_died: Whether the process of the training died; if not, the time was up.
         is_blamed: Whether a death may be the training's fault, not that of a machine.
     """
 
@@ -55,7 +55,7 @@ class Executor(Protocol):
         """Take an assignment; it may begin at once or later."""
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Outcomes since the last call; waits for one, at most so many seconds.
+        """Outcomes since the last call; waits for one, at most `timeout` seconds.
 
         Raises:
             ResultsError: A checkpoint cannot be written: no training could end well.
@@ -98,7 +98,7 @@ class LocalExecutor:
         self._waiting.append(assignment)
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Run the next assignment to the end, and those that are worth it with it."""
+        """Run the next assignment to its end, with others that suit its program."""
         if not self._waiting:
             return ()
         trainer = self._trainer_of(self._waiting[0].job.spec)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from kscale.engine.base import Engine, Latency
 from kscale.networks.backbones import Backbone
@@ -18,6 +17,7 @@ from kscale.networks.views import viewed
 from kscale.search.pool import Pool, way_to_fewer_flops
 from kscale.search.random_search import PoolDraws
 from kscale.task.tasks import Task
+from kscale.tuning.candidates import Candidates
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 
@@ -27,7 +27,7 @@ _LATENCY_FREE = {"width", *(knob.name for knob in (*TRAINING_KNOBS, AUGMENT))}
 
 
 @dataclass(frozen=True, eq=False)
-class FamilyCandidates:
+class FamilyCandidates(Candidates):
     """The specs of a pool; what each method does stands in `Candidates`.
 
     Args:
@@ -55,14 +55,6 @@ class FamilyCandidates:
     def largest(self) -> Spec:
         return self.pool.spec(int(self.pool.work.argmax()))
 
-    def identity(self) -> dict[str, Any]:
-        """Nothing beside the names."""
-        return {}
-
-    def description(self) -> dict[str, Any]:
-        """Nothing further."""
-        return {}
-
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
         """Raise unless the weights that backbones start from are there."""
         from kscale.building.backbone_weights import check_weights
@@ -73,13 +65,6 @@ class FamilyCandidates:
         blueprints = (having[spec.family].blueprint(spec, task) for spec in specs)
         layers = (layer for each in blueprints for layer in flat_layers(each))
         check_weights(layer for layer in layers if isinstance(layer, Backbone))
-
-    def notes(self) -> list[str]:
-        """Nothing: all that fits is known."""
-        return []
-
-    def keep(self, folder: Path) -> None:
-        """Sizes are worked out in microseconds."""
 
     def draws(self) -> PoolDraws:
         return self._draws

@@ -64,7 +64,7 @@ class FamilyTrainer(Trainer):
     def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
         """As `Trainer.group`, by what the engine can train in one program.
 
-        What a process died of is trained alone, so that no other is blamed for it.
+        A training in which a process died has no others beside it, to be blamed too.
         """
         first, task = assignments[0], self.setup.dataset.task
         chosen, networks = [first], [self._network(first)]
@@ -129,7 +129,7 @@ class FamilyTrainer(Trainer):
             return members.results
         data = self.setup.dataset.seen_by(members.trainings[0].record.spec)
         validation = data.validation.inputs, data.validation.targets
-        program = self._started(networks, [it.record for it in members.trainings])
+        program = self._started(networks, [each.record for each in members.trainings])
         members.begin(program)
         outputs: list[Outputs] = []
         while not members.are_ended:

@@ -3,9 +3,9 @@
 Only a network that is built can be measured, so this limit comes last, and three facts
 keep the builds few and small. Among networks of one family with equal FLOPs those of
 the fewest layers are the fastest, so the widest of a depth that is fast enough bounds
-the FLOPs of all that are deeper: it is looked for from the narrowest up, in steps that
-double, and then by bisection. A network that differs from one that is too slow only by
-a larger width is too slow as well. And what a search does not come to propose is not
+the FLOPs of all that are deeper: the bound is looked for from the narrowest up, in
+steps that double, and then by bisection. A network that is wider than a slow one, and
+else equal, is too slow as well. And what a search does not come to propose is not
 measured.
 """
 
@@ -53,13 +53,13 @@ def settled_latency(measure: Callable[[], Latency], limit: float) -> Latency:
 class LatencyGate:
     """Lets through the networks that are fast enough; each is measured once at most.
 
-    What cannot be measured (its memory is not there, building it fails, it took the
-    process down twice) is recorded as failed and not let through.
+    A network that cannot be measured (memory is missing, building fails, the process
+    died twice) is recorded as failed and not let through.
 
     Args:
         plan: The search, whose budget has `max_latency_ms`.
         folder: Folder of the run.
-        recorded: Records of earlier sessions; what they measured is not measured again.
+        recorded: Records of earlier sessions, whose measurements are not repeated.
         record: Takes each new measurement.
         policy: The time limit, after which nothing is measured to be let through.
 
@@ -92,13 +92,14 @@ class LatencyGate:
     def admits(self, spec: Spec) -> bool:
         """Whether a network is fast enough; builds and measures it if need be.
 
-        The measurement of the network decides. Without one it is refused unbuilt where
-        a narrower network, all else equal, was too slow and none at least as wide was
-        fast: one measurement that something disturbed must not rule out what is known
-        to be fast. An answer once given is given ever after, in later sessions too.
+        The measurement of the network decides. Without a measurement, the network is
+        refused unbuilt where a narrower network, all else equal, was too slow and none
+        at least as wide was fast: a disturbed measurement must not rule out what is
+        known to be fast. The answer for a network never changes, not even in later
+        sessions.
 
         Raises:
-            TimeUp: It would have to be measured, and the time is over.
+            TimeUp: The network would have to be measured, and the time is over.
         """
         same, width = self._alike(spec)
         if width not in same:
@@ -120,7 +121,7 @@ class LatencyGate:
             return None
 
     def measured(self, spec: Spec) -> Measurement:
-        """What was measured of a network, now or before, however late it is."""
+        """The measurement of a network, now or before, also after the time limit."""
         same, width = self._alike(spec)
         if width not in same:
             same[width] = self._measure(spec)
@@ -181,8 +182,8 @@ class LatencyGate:
     def narrow(self, pool: Pool) -> Pool:
         """The pool without what has too many FLOPs for any depth.
 
-        From the deadline on nothing is measured: what is not known then stays. Where
-        nothing stays, the error names the fastest that was measured.
+        After the time limit nothing is measured, and specs that were not measured stay.
+        Where no spec stays, the error names the fastest that was measured.
         """
         inside = np.ones(len(pool), bool)
         for family in pool.space.families:
@@ -195,7 +196,7 @@ class LatencyGate:
     def _too_slow(self, pool: Pool, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """What of a family has too many FLOPs: for its depth, and so for any deeper.
 
-        A depth of which all is fast enough bounds nothing; then the next one is asked.
+        A depth whose networks are all fast enough bounds nothing; the next is tried.
         """
         depths = np.array([pool.spec(i).depth for i in places.tolist()], np.int64)
         if self._all_fast(pool, places, depths):

@@ -1,4 +1,4 @@
-"""What a search tells whoever watches it."""
+"""Listeners: what a search calls while it goes on, to show its progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Hears what a search does; every method may be left as it is."""
+    """Hears what a search does; by default every method does nothing."""
 
     def started(self, plan: Plan, folder: Path, recorded: Sequence[Record]) -> None:
         """The search begins, or goes on where results are recorded already."""
@@ -22,13 +22,13 @@ class Listener:
         """One epoch of one training is done."""
 
     def time_left(self, seconds: float) -> None:
-        """About so many seconds are left, finalists included; heard before a result."""
+        """Expected seconds to the end, finalists included; heard before each result."""
 
     def result_recorded(self, result: Training | Reference) -> None:
         """A training ended, well or not, and is on disk."""
 
     def finalists_planned(self, jobs: Sequence[Job], seconds: float) -> None:
-        """The search is over; finalists will take about so many seconds."""
+        """The search is over; finalists will take about `seconds`."""
 
     def note(self, text: str) -> None:
         """A sentence for the user."""

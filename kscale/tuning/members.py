@@ -11,7 +11,7 @@ from kscale.tuning.trainer import RunningTraining, TimeUp
 
 
 class Members:
-    """Trainings side by side; one that fails, or has no time left, ends alone.
+    """Trainings side by side; a failure, or the end of the time, ends one of them only.
 
     Args:
         trainings: In the order of the program's members.
@@ -109,7 +109,7 @@ class Members:
         ]
 
     def _each(self, step: Callable[[int, RunningTraining], Training | None]) -> None:
-        """Do something for each that has not ended; a record, or an error, ends it."""
+        """Take a step of each open training; a record or an error ends the training."""
         for member, training in enumerate(self.trainings):
             if member in self._ended:
                 continue

@@ -24,8 +24,7 @@ TEXTS = argument_texts(SearchRequest)
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
     *("precision", "parametrization", "strategy", "workers", "cluster"),
-    "machines",
-    *("baseline", "retrain_baseline", "run"),
+    *("machines", "baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
 
@@ -36,8 +35,8 @@ def single_request(
     data: Any = "digits",
     **options: Any,
 ) -> SearchRequest:
-    """A search whose space is one network, and whose budget is the size of that one;
-    the arguments are those of `kscale.train`."""
+    """A search of one network, within its size; the arguments are those of
+    `kscale.train`."""
     chosen = find_family(family)
     dataset = load_dataset(data)
     given = dict(knobs or {})
@@ -60,9 +59,9 @@ def single_request(
 def with_options(names: Sequence[str]) -> Callable[[Function], Function]:
     """A decorator that says what the `**options` of a function are.
 
-    They stand in its signature, and in its docstring in place of `{options}`; an option
-    that is none of them is refused with the nearest name. Parameters of the function
-    that have the name of an option stay as they are.
+    Options stand in its signature, and in its docstring in place of `{options}`; an
+    unknown option is refused with the nearest name. Parameters of the function that
+    have the name of an option stay as they are.
     """
 
     def decorate(function: Function) -> Function:

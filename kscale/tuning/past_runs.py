@@ -3,17 +3,13 @@
 import os
 import platform
 import re
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES, find_family
-from kscale.networks.families.base import Spec
-from kscale.networks.sizing import Size
 from kscale.runs.folder import RUN_FILE, RecordedRun
-from kscale.task.tasks import Task
 from kscale.tuning.costs import CostModel
 
 _MOST_RUNS = 10
@@ -33,17 +29,16 @@ def this_machine() -> dict[str, Any]:
     }
 
 
-def remember_runs(costs: CostModel, folder: Path = Path("runs")) -> int:
-    """Let a cost model learn from the latest runs on a machine of this kind.
+def remember_runs(costs: CostModel) -> int:
+    """Let a cost model learn from the latest runs in `runs/` on such a machine.
 
     Args:
         costs: Learns what trainings took, of whatever data.
-        folder: Where run folders lie.
 
     Returns:
         How many runs it learned from.
     """
-    paths = sorted(folder.glob(f"*/{RUN_FILE}"), key=os.path.getmtime)
+    paths = sorted(Path("runs").glob(f"*/{RUN_FILE}"), key=os.path.getmtime)
     known = filter(None, (_costs_of(path.parent) for path in reversed(paths)))
     latest = [*islice(known, _MOST_RUNS)]  # older folders are not read
     for each in reversed(latest):
@@ -52,7 +47,7 @@ def remember_runs(costs: CostModel, folder: Path = Path("runs")) -> int:
 
 
 def _costs_of(folder: Path) -> CostModel | None:
-    """What has seen the trainings of a run; None where they say nothing of here."""
+    """A cost model of a run; None for a run without trainings, or of other machines."""
     try:
         run = RecordedRun(folder)
     except ResultsError:
@@ -62,12 +57,11 @@ def _costs_of(folder: Path) -> CostModel | None:
     machines = [session.get("machine") for session in about.get("sessions", ())]
     if not trainings or any(machine != this_machine() for machine in machines):
         return None
-    size = partial(_size_for, run.task)
-    costs = CostModel(about["data"]["train"], about["identity"]["batch_size"], size)
+    costs = CostModel(
+        about["data"]["train"],
+        about["identity"]["batch_size"],
+        lambda spec: find_family(spec.family).size(spec, run.task),
+    )
     for training in trainings:
         costs.see(training)
     return costs
-
-
-def _size_for(task: Task, spec: Spec) -> Size:
-    return find_family(spec.family).size(spec, task)

@@ -60,7 +60,7 @@ def check_cluster(request: SearchRequest) -> None:
 
 
 def _in_processes(plan: Plan) -> Plan:
-    """Each training has a process, with a device of that process alone."""
+    """Each training has a process, and each process a device."""
     request = plan.request
     if request.strategy not in ("auto", "one") or worker_count() > 1:
         raise SpecError(
@@ -81,12 +81,14 @@ def _on_machines(plan: Plan, workers: int, note: Note) -> Plan:
     request = plan.request
     if plan.candidates.most_work == math.inf or request.retrain_baseline:
         raise SpecError(
-            "Workers train families only, neither a hypermodel nor a baseline anew."
+            "Several machines train families only: leave out the hypermodel, and "
+            "--retrain-baseline."
         )
     views = VIEW_KINDS.keys() & {*request.search, *request.settings}
     if views:
         raise SpecError(
-            f"Workers hold the data as they are, so `{min(views)}` cannot be other."
+            "On several machines all networks see the same data: leave out "
+            f"`{min(views)}`."
         )
     check_cluster(request)
     if workers > 1:
@@ -150,9 +152,8 @@ def make_executor(
 def all_machines(
     request: SearchRequest, note: Note
 ) -> AbstractContextManager[Callable[[], bool]]:
-    """Inside, all machines of a cluster that share each training have met; gives what
-    tells, after the loss of a machine, whether the training may have caused the loss.
-    """
+    """Inside, all machines of a cluster that share each training have met; what is
+    given says, after a loss, whether the training may have caused the loss."""
     if request.cluster is None or request.machines == 1:
         return nullcontext(lambda: True)
     from kscale.tuning.cluster.group import group

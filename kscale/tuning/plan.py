@@ -173,8 +173,8 @@ class Plan:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes this search this one, as plain data: never its trials or time,
-        nor the model that it is compared with."""
+        """What tells this search from others, as plain data: neither trials and time
+        nor the present model are part of it."""
         request = self.request
         optional = (
             *("class_weights", "precision", "parametrization"),
@@ -266,9 +266,7 @@ class Plan:
 
 
 def _trainers(
-    make: Callable[[TrainingSetup], Trainer],
-    names: Sequence[str],
-    setup: TrainingSetup,
+    make: Callable[[TrainingSetup], Trainer], names: Sequence[str], setup: TrainingSetup
 ) -> Callable[[Spec], Trainer]:
     from kscale.tuning.family_trainer import FamilyTrainer  # Keras is heavy
 
@@ -281,7 +279,7 @@ def _trainers(
 def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:
     """The plan with so few epochs that a short search has time, by typical costs.
 
-    It is of a baseline, five of the smaller networks, and two finalists of one seed.
+    Time is for a baseline, five of the smaller networks, and two finalists of a seed.
 
     Args:
         plan: A search of families.

@@ -34,7 +34,7 @@ def planned_search(
     Args:
         plan: The search, with the epochs that it will have.
         measure: Whether to train a few networks for some seconds, to know this machine;
-            if not, no TensorFlow is started, and past runs in `runs/` tell.
+            if not, TensorFlow is not started, and times are those of runs in `runs/`.
         most_seconds: Time of a rehearsal of the search.
     """
     costs = plan.cost_model()
@@ -44,23 +44,22 @@ def planned_search(
     finalists = {job.spec for job, _ in rehearsal.jobs if job.stage == "finalist"}
     costs.measured = min(costs.measured, len(finalists) or 2)  # or both answers
     answer = costs.answer(rehearsal.jobs[-1][0].spec) if rehearsal.jobs else 0.0
-    around = before + rehearsal.seconds + answer
+    around = before + rehearsal.seconds + answer if basis else None
     if not basis:
         stages = tuple(replace(stage, seconds=None) for stage in stages)
-    pool = (
-        plan.candidates.pool if isinstance(plan.candidates, FamilyCandidates) else None
-    )
+    candidates = plan.candidates
+    pool = candidates.pool if isinstance(candidates, FamilyCandidates) else None
     return PlannedSearch(
         plan.dataset.name,
-        plan.candidates.found,
+        candidates.found,
         None if pool is None else pool.counted,
         None if pool is None else len(pool),
         plan.recipe.epochs,
         stages,
-        around if basis else None,
+        around,
         plan.request.time_limit,
         basis or _UNKNOWN,
-        (*_range(rehearsal, around if basis else None), *_notes(plan, rehearsal)),
+        (*_range(rehearsal, around), *_notes(plan, rehearsal)),
     )
 
 
@@ -121,7 +120,7 @@ def _epoch_flops(plan: Plan, spec: Spec) -> int:
 
 
 def _range(rehearsal: Rehearsal, around: float | None) -> Iterator[str]:
-    """How far the time may be another one, where that is known and much."""
+    """The range of the time, where known and wide."""
     if around is not None and rehearsal.high > _MUCH * rehearsal.low:
         ends = (
             format_seconds(around + each) for each in (rehearsal.low, rehearsal.high)

@@ -1,4 +1,4 @@
-"""References: what a search compares with and never answers with."""
+"""References: scores to compare a search with, which are never its answer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class ReferenceContext:
 
     Args:
         setup: Data, objective and recipe.
-        recorded: What the folder holds.
+        recorded: Records of the folder.
         folder: Folder of checkpoints.
         seed: Seed of the search.
         seconds_left: Gives the time that is left.

@@ -71,7 +71,7 @@ def rehearse(
     most_seconds: float = 3.0,
     luck: int = 0,
 ) -> Rehearsal:
-    """Ask the searcher for jobs as a search does, and make up what they come to.
+    """Ask the searcher for jobs as a search does, and make up their scores.
 
     Errors fall with size, by less and less, and vary by seed, and by knobs and learning
     rate: size stops helping where the validation part is too small to show more. Of two

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kscale.engine.base import PRECISIONS
 from kscale.engine.strategies import check_strategy
-from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
+from kscale.errors import (
+    BudgetError,
+    ResultsError,
+    SpecError,
+    check_least,
+    unknown_name,
+)
 from kscale.networks.boards import limits_with
 from kscale.networks.budget import STORED, Budget
 from kscale.networks.parametrization import PARAMETRIZATIONS
@@ -54,10 +58,10 @@ class SearchRequest:
         max_params: Most parameters.
         max_flops: Most FLOPs of one example forward; a multiply-add is 2.
         max_bytes: Most bytes of the weights, in float32 unless `bits` says otherwise.
-        bits: Bits of a weight as the network is to be stored: 32, 16, 8 or 4, or `auto`
-            for those that are best. Networks are trained in float32; the finalists are
-            scored with their weights rounded to each of the bits in which they fit
-            `max_bytes`, and the answer is a network with its bits.
+        bits: Bits of a weight in the stored network: 32, 16, 8 or 4, or `auto` for the
+            best of these. Networks are trained in float32; finalists are scored with
+            weights rounded to all bits in which the network fits `max_bytes`, and the
+            answer is a network with its bits.
         max_memory: Most bytes that training holds, predicted before the network is
             built; see `Size.training_bytes`.
         max_flash: Most bytes of the int8 LiteRT file, predicted before the network is
@@ -65,59 +69,61 @@ class SearchRequest:
             Micro runs are searched.
         max_ram: Most bytes of RAM that TensorFlow Lite Micro needs for that file,
             predicted as well.
-        board: A microcontroller board of `kscale.networks.boards`, which limits both to
-            three quarters of its flash and RAM; a smaller limit counts.
+        board: A microcontroller board of `kscale.networks.boards`: limits `max_flash`
+            and `max_ram` to three quarters of what the board has.
         max_latency_ms: Most milliseconds of a forward pass, measured on this device
             before a network is trained.
-        latency_batch: Examples in that forward pass.
+        latency_batch: Examples in the forward pass that is measured.
         family: Name of a family or several; `auto` takes what suits the data.
         search: Knobs to vary besides depth, width and learning rate.
         settings: Values of knobs that are not to be varied, `learning_rate` included.
-        class_weights: `balanced` if every class shall count the same in the loss,
-            however rare it is, or `none`.
+        class_weights: `balanced` for every class, however rare, to count the same in
+            the loss, or `none`.
         objective: A metric by its Keras name, such as accuracy, recall, auc, f1 or
             rmse; without one, accuracy for classes, f1 for labels of which several may
-            be true, and rmse for real values. For several targets, the mean over them;
-            without a name, or with `mean`, of accuracy, f1 and R2.
+            be true, and rmse for real values. With several targets, the score is the
+            mean over the targets; without a metric, or with `mean`, of accuracy, f1 and
+            R2.
         searcher: How networks are tried: `auto` learns from the scores so far which
-            sizes, knobs and learning rates promise most for their cost, and begins each
-            with a short training; `bayesian` learns too, from whole trainings;
-            `evolution` changes one knob of a good one at a time; `random` trains each
-            of them whole; `halving` begins many and goes on with the best third, twice.
+            sizes, knobs and learning rates promise most for their cost, and begins
+            networks with a short training; `bayesian` learns too, from full trainings;
+            `evolution` changes one knob of a good network at a time; `random` trains
+            each network in full; `halving` begins many and goes on with the best third,
+            twice.
         for_law: Whether to train for the law of error against size rather than for the
-            best network: a ladder of sizes within the limit, several seeds of most, all
-            chosen for what `kscale forecast` then says of four times the largest. There
-            are no finalists; an effort counts trainings of the largest network, and
-            further seeds of a spec are trials.
+            best network: a ladder of sizes within the limit, most with several seeds,
+            chosen to make `kscale forecast` surest of four times the largest size.
+            There are no finalists; an effort counts trainings of the largest network,
+            and further seeds of a spec are trials.
         examples_ladder: Whether a search for the law also trains some sizes on half and
             on a quarter of the training examples, with each class in the same share and
-            as many steps as with all. What that tells of more data is asked with
-            `kscale forecast --examples 2x`.
+            as many steps as with all. Then `kscale forecast --examples 2x` says what
+            more data would buy.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
-            at least 9, 20 or 60 seconds. Without it, `normal`, or no such limit where a
+            at least 9, 20 or 60 seconds. By default `normal`, or no such limit where a
             number of trials or a time is given.
         stop_when_flat: Whether the search also ends where further training promises
-            less than a tenth of the standard error of the best score; without it, yes,
+            less than a tenth of the standard error of the best score; by default yes,
             unless the effort is `thorough`, or only a number of trials is given.
-        trials: Most specs to try, before the finalists; without it, all that fit.
-        time_limit: Most seconds; planning and the finalists are part of it.
-        epochs: Epochs of each training; without it, enough for about 1,600 steps, or
-            fewer where a time limit leaves no time for them.
-        batch_size: Examples in a step; without it 32, 64 or 128, as suits the data.
+        trials: Most specs to try, before the finalists; by default all that fit.
+        time_limit: Most seconds, with planning and finalists.
+        epochs: Epochs of each training; by default enough for about 1,600 steps, or
+            fewer where the time limit is short.
+        batch_size: Examples in a step; by default 32, 64 or 128, as suits the data.
         seed: Decides every random choice.
         seeds: Trainings of each spec tried, each from another seed.
-        finalist_seeds: New trainings of each finalist, and more in what a time limit
-            would leave over; 0 leaves finalists out.
+        finalist_seeds: New trainings of each finalist, and more where a time limit
+            leaves time; 0 for no finalists.
         most_finalists: Most finalists.
         hypermodel: Your `keras_tuner.HyperModel` or function `build(hp)` to search
-            instead of a family, or `module:name` of one, which is imported. It is given
-            the data as they are: images and numbers unscaled, class ids, values in
-            their unit. Models that it compiles are trained by its `fit`.
+            instead of a family, or `module:name`, which is imported. The models get the
+            data as they are: images and numbers unscaled, class ids, values in their
+            unit. What the hypermodel compiles is trained by the hypermodel's `fit`.
         depth_knob: Integer hyperparameter of the hypermodel that is shown as depth;
-            without it, the hyperparameter named depth.
+            by default the hyperparameter named depth.
         width_knob: Integer hyperparameter of the hypermodel that is shown as width;
-            without it, the hyperparameter named width.
+            by default the hyperparameter named width.
         strategy: Devices: `each` trains a network on every device, all at once,
             `mirrored` copies the network to every device, `one` takes a single device,
             `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
@@ -127,14 +133,14 @@ class SearchRequest:
             the machines, the GPUs there are and the networks.
         workers: Trainings at once, each in a process that has a GPU or, where there is
             none, a share of the cores. The processes run on this machine, or on those
-            of a cluster. They need the package ray.
+            of a cluster. The package ray is needed.
         cluster: Address `host:port` of the head of a running Ray cluster, whose
             machines train; without `workers`, in a process for each GPU or, where there
             is none, each core. All machines must see the run folder under the same path
             and have the same kscale.
         machines: Machines that train each network together, this one and others of the
-            cluster that `cluster` names. What they tell each other is neither encrypted
-            nor asked for a password: their network must be private.
+            cluster that `cluster` names. Their messages are neither encrypted nor
+            protected by a password: their network must be private.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.
@@ -143,14 +149,14 @@ class SearchRequest:
             weights by what the width asks for, so that a learning rate which is good at
             the family's default width is good at others; `standard` does not.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
-            `.keras` file: it is counted, and scored as it is on the same validation and
-            test parts. It gets the raw inputs or, where it scores clearly better with
-            them, inputs divided by their largest value or as networks read them; a note
-            says which. Its classes must be in the order of the data's, its values in
-            your unit.
+            `.keras` file. The model is counted, and scored unchanged on the same
+            validation and test parts. Its inputs are the raw ones or, where the score
+            is clearly better, inputs divided by their largest value or prepared as for
+            networks; a note says which. Its classes must be in the order of the data's
+            classes, its values in your unit.
         retrain_baseline: Whether the baseline is also trained anew with the same
             recipe, at a learning rate of 0.001 unless `settings` has another.
-        run: Folder of the run; without it, a folder in `runs/` whose name is made from
+        run: Folder of the run; by default a folder in `runs/` whose name is made from
             the options.
         checkpoint_seconds: Least time between two checkpoints of one training.
 
@@ -220,7 +226,9 @@ class SearchRequest:
         for name, value in named.items():
             object.__setattr__(self, name, value)
         for name, least in LEAST.items():
-            _check_number(name, getattr(self, name), least)
+            value = getattr(self, name)
+            if value is not None or getattr(SearchRequest, name) is not None:
+                check_least(name, value, least, "a number of seconds")
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
         self._check_names()
@@ -273,30 +281,30 @@ class SearchRequest:
                 raise SpecError(unknown_name(name, value, known))
         if self.for_law and self.searcher != "auto":
             raise SpecError(
-                f"A search for the law has a searcher of its own, not {self.searcher}; "
-                "leave out `searcher`, or `for_law`."
+                "`for_law` chooses the networks itself: leave out `searcher` (now "
+                f"{self.searcher}), or `for_law`."
             )
         if self.examples_ladder and not (self.for_law and self.hypermodel is None):
             raise SpecError(
-                "Trainings on fewer examples are of a search of families for the law: "
-                "`examples_ladder` needs `for_law`, and no `hypermodel`."
+                "`examples_ladder` trains families for the law of error against size: "
+                "it needs `for_law`, and no `hypermodel`."
             )
 
     @property
     def has_workers(self) -> bool:
-        """Whether other processes train, each on its own."""
+        """Whether other processes train, each another network."""
         is_asked = self.workers is not None or self.cluster is not None
         return is_asked and self.machines == 1
 
     @property
     def chosen_effort(self) -> str | None:
-        """The effort, also where none was named; None for no such limit."""
+        """The effort that was named or is the default; None for no such limit."""
         is_limited = self.trials is not None or self.time_limit is not None
         return self.effort or (None if is_limited else "normal")
 
     @property
     def stops_when_flat(self) -> bool:
-        """Whether the search also ends where it promises too little."""
+        """Whether the search also ends where further training promises too little."""
         if self.stop_when_flat is not None:
             return self.stop_when_flat
         is_counted = self.effort is None and self.trials is not None
@@ -308,7 +316,7 @@ class SearchRequest:
         return MOST_TRIALS if self.trials is None else self.trials
 
     def budget(self, memory_batch: int = 32) -> Budget:
-        """The limits; memory is that of training steps of so many examples."""
+        """The limits; memory is that of training steps of `memory_batch` examples."""
         names = [item.name for item in fields(Budget) if hasattr(self, item.name)]
         limits = {name: getattr(self, name) for name in names}
         limits["bits"] = BITS[str(self.bits)]
@@ -340,18 +348,6 @@ def check_address(address: str) -> None:
             "The address of a cluster is HOST:PORT, with the name or IPv4 address of "
             f"its first machine, as 10.0.0.5:6379, not {address!r}."
         )
-
-
-def _check_number(name: str, value: Any, least: float) -> None:
-    if value is None and getattr(SearchRequest, name) is None:
-        return
-    is_whole = isinstance(least, int)
-    kind: Any = (int, np.integer) if is_whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kind):
-        what = "whole" if is_whole else "a number of seconds"
-        raise SpecError(f"`{name}` must be {what}, but got {value!r}.")
-    if not value >= least:
-        raise SpecError(f"`{name} >= {least}` must hold, but got {name}={value}.")
 
 
 def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:

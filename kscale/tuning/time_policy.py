@@ -9,7 +9,7 @@ from kscale.search.contract import Allowance, Job
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one job
 _MOST_OF_LIMIT = 0.5  # of the whole limit, that a search leaves for finalists
 _OF_ANSWER = 0.1  # of the whole limit, for the answer, at most
-_ANSWER = 8.0  # seconds of the answer while nothing is known of it
+_ANSWER = 8.0  # seconds of the answer, before any training was measured
 
 
 class TimePolicy:
@@ -38,13 +38,13 @@ class TimePolicy:
         return self.limit < math.inf
 
     def keep(self, seconds: float) -> None:
-        """Keep so many seconds for the answer, which is scores on the test part, models
-        and the report: at most a tenth of the limit."""
+        """Keep seconds for the answer, that is test scores, models and the report: at
+        most a tenth of the limit."""
         self._kept = min(seconds, _OF_ANSWER * self.limit)
 
     def seconds_left(self) -> float:
         """Seconds for trainings until the limit, without those kept for the answer.
-        Below 0 after it; infinity without one."""
+        Below 0 after the limit; infinity without a limit."""
         return self._end - self._kept - self._clock()
 
     def is_over(self) -> bool:

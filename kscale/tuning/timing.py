@@ -1,4 +1,4 @@
-"""Timing: a few short trainings that tell what a search will take on this machine."""
+"""Timing: a few short trainings, to know what a search will take on this machine."""
 
 import tempfile
 import time
@@ -70,9 +70,9 @@ def _telling(
 
 
 def _see_three(costs: CostModel, plan: Plan, job: Job) -> None:
-    """Three trainings of a network, by the programs that the search will use: an epoch
-    to trace them, an epoch as it is from then on, and as many as take about a second,
-    by which an epoch is told from what a training takes besides."""
+    """Three trainings of a network, by the programs of the search: an epoch with
+    tracing, an epoch without, and about a second of epochs, by which the seconds of an
+    epoch are separated from the seconds of any training."""
     trainer, rate, epochs = plan.trainers()(job.spec), job.learning_rates[:1], 1
     with tempfile.TemporaryDirectory() as folder:
         for seed in (1, 2, 3):

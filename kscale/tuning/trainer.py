@@ -21,24 +21,12 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import (
-    ResultsError,
-    TrialError,
-    WorkerLostError,
-    reason_of,
-    writing,
-)
+from kscale.errors import ResultsError, TrialError, WorkerLostError, reason_of, writing
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.task.evaluation import (
-    Scores,
-    evaluate,
-    evaluate_test,
-    mean_score,
-    short,
-)
+from kscale.task.evaluation import Scores, evaluate, evaluate_test, mean_score, short
 from kscale.task.objectives import Objective
 from kscale.units import format_bytes
 
@@ -53,7 +41,7 @@ Write = Callable[[Path, Progress], None]
 _T = TypeVar("_T")
 
 MOST_DEATHS = 2
-"""A training that killed so many processes, and came no further, has failed."""
+"""Processes that die of a training before it has failed, if it comes no further."""
 
 
 class TimeUp(Exception):
@@ -123,7 +111,7 @@ class TrainingSetup:
         """The examples of an epoch of a training, `(steps, batch_size)`.
 
         Shares are nested, and stratified by the targets. Every training has the same
-        number of steps, so that one on fewer examples sees each of them more often.
+        number of steps: on fewer examples, each example is seen more often.
         """
         everything, recipe = len(self.dataset.train), self.recipe
         about = everything, training.seed, epoch, self.dataset.lengths
@@ -136,12 +124,6 @@ class TrainingSetup:
     def _nested(self) -> NDArray[np.int32]:
         labels = {n: rows[:] for n, rows in self.dataset.train.targets.items()}
         return nested_rows(self.dataset.task.targets, labels, seed=0)
-
-    def score(self, spec: Spec, outputs: Outputs) -> float:
-        """What outputs of a spec's network for the validation part reach."""
-        data = self.dataset.seen_by(spec)
-        pairs = data.pairs("validation", outputs)
-        return mean_score(self.objective, data.task, pairs)
 
     def test_score(
         self, spec: Spec, part: PartName, outputs: Outputs, decoded: Outputs
@@ -231,7 +213,7 @@ def check_memory(what: str, needed: int, devices: Devices) -> None:
 class RunningTraining:
     """A training while it runs: its time, progress, checkpoints and record.
 
-    Every trainer uses it, so that going on, ending in time, failing and scoring are
+    All trainers use this class, so that going on, ending, failing and scoring are
     the same for all candidates.
 
     Args:
@@ -299,7 +281,7 @@ class RunningTraining:
             )
 
     def check_survival(self, devices: Devices) -> None:
-        """Refuse a training that would end the process, by what it did or will hold."""
+        """Refuse a training that kills processes or needs more memory than is free."""
         if self.assignment.deaths >= MOST_DEATHS:
             raise TrialError("the process died twice while training it")
         check_memory("training", self.record.memory, devices)
@@ -336,7 +318,9 @@ class RunningTraining:
 
     def score(self, outputs: Outputs) -> float:
         """What outputs of the network for the validation part reach."""
-        return self.setup.score(self.record.spec, outputs)
+        data = self.setup.dataset.seen_by(self.record.spec)
+        pairs = data.pairs("validation", outputs)
+        return mean_score(self.setup.objective, data.task, pairs)
 
     def add_score(self, score: float) -> None:
         """Note the score after the last epoch, which must be finite."""

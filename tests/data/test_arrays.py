@@ -105,6 +105,9 @@ def test_predictions_read_channels_first_and_last_and_tell_another_scale(
     ]
     assert (found[0] == last).all() and (found[1] == last).all()
     assert (found[2] == last).all()
+    np.save(tmp_path / "one.npy", last[0])  # as few people keep a batch of one
+    (one,) = reader.examples(tmp_path / "one.npy")
+    assert (one.raw["x"] == last[0]).all()
     for name, numbers in (("small", last / 255), ("large", last * 10.0)):
         np.save(tmp_path / f"{name}.npy", numbers)
         for example in reader.examples(tmp_path / f"{name}.npy"):

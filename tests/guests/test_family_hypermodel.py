@@ -316,7 +316,7 @@ def test_search_is_as_in_tune() -> None:
     [
         ({"task": "digits"}, "must be a Task"),
         ({"budget": {"max_params": 100}}, "must be a Budget"),
-        ({"steps": 1.5}, "steps >= 1"),
+        ({"steps": 1.5}, "`steps` must be whole"),
         ({"budget": Budget(max_latency_ms=1.0)}, "cannot keep `max_latency_ms`"),
     ],
 )

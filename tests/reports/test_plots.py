@@ -10,7 +10,7 @@ import pytest
 from made_runs import TABLE, cnn, digits_results, linear, made_result, made_run
 
 from kscale.errors import ResultsError
-from kscale.reports.drawings import log_ticks, plot_report, round_ticks, spread
+from kscale.reports.drawings import draw, log_ticks, round_ticks, spread
 from kscale.reports.plots import PlotData, plot_data
 from kscale.reports.rows import make_report
 
@@ -96,7 +96,7 @@ def test_a_plot_is_written_in_the_form_of_its_suffix(
 ) -> None:
     path = tmp_path / f"front{suffix}"
     run = {**made_run(), "data": {"name": "a $x_ name", "validation": 3}}
-    plot_report(make_report(run, digits_results()), path)
+    draw(plot_data(make_report(run, digits_results())), path)
     start = path.read_bytes()[:200]
     assert b"PNG" in start if suffix == ".png" else b"<?xml" in start
 

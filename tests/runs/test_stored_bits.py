@@ -23,7 +23,7 @@ from kscale.runs.entries import (
     stored_entry,
 )
 from kscale.runs.records import Compression, Training, from_line, to_line
-from kscale.runs.stored import best_by_bits
+from kscale.runs.stored_bits import best_by_bits
 from kscale.task.heads import HEADS
 
 ACCURACY = HEADS["classes"].objectives["accuracy"]

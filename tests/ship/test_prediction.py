@@ -228,7 +228,7 @@ def test_what_training_never_saw_is_a_line_for_each_column(
     assert [*_reported(made, [])] == made
     assert capsys.readouterr().err.splitlines() == [
         "a:4 is damaged.",
-        "Note: a:2: age is 900. So it is with 1 further example.",
+        "Note: a:2: age is 900. The same holds for 1 further example.",
         "Note: a:2: job is 'x'.",
     ]
     assert made[0].to_json()["notes"] == ["a:2: age is 900.", "a:2: job is 'x'."]

@@ -11,7 +11,7 @@ from kscale import Run, tune
 from kscale.data.loading import load_dataset
 from kscale.errors import SpecError
 from kscale.runs.entries import rounded_of
-from kscale.runs.stored import METHOD_OF_BITS
+from kscale.runs.stored_bits import METHOD_OF_BITS
 from kscale.searches import plan_search
 
 ASKED: dict[str, Any] = {
@@ -85,11 +85,15 @@ def test_nothing_is_scored_again(stored_run: Run) -> None:
     assert len(again.results) == len(stored_run.results)
 
 
+IDS = np.random.default_rng(0).integers(1, 9, (60, 5))
+TEXT = (IDS, IDS[:, 0] > 4)
+
+
 @pytest.mark.parametrize(
     ("data", "asked", "said"),
     [
         ("text", {"bits": 4}, "Embeddings of texts and tokens"),
-        ("text", {"bits": "auto"}, "Embeddings of texts and tokens"),
+        ("text", {"bits": 16}, "Embeddings of texts and tokens"),
         (
             "digits",
             {"bits": 4, "family": "mobilenet"},
@@ -97,7 +101,7 @@ def test_nothing_is_scored_again(stored_run: Run) -> None:
         ),
         (
             "digits",
-            {"bits": "auto", "family": ["mlp", "mobilenet"]},
+            {"bits": 4, "family": ["mlp", "mobilenet"]},
             "as mobilenet has",
         ),
     ],
@@ -105,9 +109,24 @@ def test_nothing_is_scored_again(stored_run: Run) -> None:
 def test_bits_that_most_weights_would_not_have_are_refused(
     data: str, asked: dict[str, Any], said: str
 ) -> None:
-    ids = np.random.default_rng(0).integers(1, 9, (60, 5))
+    source = TEXT if data == "text" else data
     with pytest.raises(SpecError, match=said):
-        plan_search((ids, ids[:, 0] > 4) if data == "text" else data, **LIMIT, **asked)
+        plan_search(source, **LIMIT, **asked)
+
+
+@pytest.mark.parametrize(
+    ("data", "family", "bits"),
+    [
+        (TEXT, "auto", (32, 8)),
+        ("digits", ["mlp", "mobilenet"], (32, 16, 8)),
+        ("digits", "mlp", (32, 16, 8, 4)),
+    ],
+)
+def test_bits_that_are_left_open_are_those_that_most_weights_may_have(
+    data: Any, family: Any, bits: tuple[int, ...]
+) -> None:
+    found = plan_search(data, **LIMIT, bits="auto", family=family)
+    assert found.budget.bits == bits
 
 
 @pytest.mark.parametrize("family", ["mlp", "mobilenet"])

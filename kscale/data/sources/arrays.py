@@ -194,9 +194,11 @@ class ArrayReader(Reader):
         return replace(self, range=(least, most))
 
     def readable(self, path: Path) -> Iterator[Example]:
-        """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""
+        """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file. An
+        array of the shape of an example is one."""
         with _refusing_damage(path):
             array = self._array(path)
+        array = array[np.newaxis] if array.shape == self.shape else array
         if array.dtype.kind not in "buif":
             raise DataError(f"{path} must hold whole or real numbers.")
         given = array.shape[1:]

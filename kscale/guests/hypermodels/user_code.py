@@ -189,7 +189,7 @@ def _running(*folders: Path | None) -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
-        ended = TrialError(f"it ended the program with sys.exit({error.code!r})")
+        ended = TrialError(f"the code ended the program with sys.exit({error.code!r})")
         raise ended.with_traceback(error.__traceback__) from error
     finally:
         for each in added:

@@ -44,14 +44,12 @@ def compile_user_model(
     are_logits = outputs.are_logits(model)
 
     def loss_of(target: Target) -> Any:
-        loss = target.head.loss
-        if not target.head.is_named:
-            return getattr(keras.losses, loss.name)(**loss.arguments)
-        is_logit = are_logits[target.name]
-        if outputs.numbers[target.name] == 1:
-            return keras.losses.BinaryCrossentropy(from_logits=is_logit)
-        arguments = {**loss.arguments, "from_logits": is_logit}
-        return getattr(keras.losses, loss.name)(**arguments)
+        name, arguments = target.head.loss.name, dict(target.head.loss.arguments)
+        if target.head.is_named:
+            is_single = outputs.numbers[target.name] == 1
+            name = "BinaryCrossentropy" if is_single else name
+            arguments["from_logits"] = are_logits[target.name]
+        return getattr(keras.losses, name)(**arguments)
 
     losses = {target.name: loss_of(target) for target in dataset.task.targets}
     optimizer = make_optimizer(recipe, len(dataset.train), learning_rate, _WEIGHT_DECAY)

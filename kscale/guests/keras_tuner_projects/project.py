@@ -18,7 +18,7 @@ import keras_tuner
 from kscale.errors import DataError, ResultsError, SpecError
 from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.keras_tuner_budget.build_sizes import BuildSizes
-from kscale.guests.keras_tuner_projects.trials import Trial, read_trials
+from kscale.guests.keras_tuner_projects.trials import ProjectTrial, read_trials
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
 from kscale.reports.board_logs import LOGS
@@ -101,7 +101,7 @@ class _Models:
         self._sides: list[tuple[Any, ...]] = []  # of the first input and output
 
     def counted(
-        self, hypermodel: keras_tuner.HyperModel, trials: Sequence[Trial]
+        self, hypermodel: keras_tuner.HyperModel, trials: Sequence[ProjectTrial]
     ) -> Iterator[Size | str]:
         """The size of each model, or why there is none."""
         first = next((t.called for t in trials if _inputs(t.called)), None)
@@ -144,7 +144,7 @@ class _Models:
             self._sides = [side[0].shape[1:] if side else () for side in sides]
         return model
 
-    def task(self, trials: Sequence[Trial], metric: str) -> Task:
+    def task(self, trials: Sequence[ProjectTrial], metric: str) -> Task:
         """What the models take in and put out, as far as a report says it."""
         taken, given = self._sides or ((), ())
         features = max(math.prod(side or 1 for side in taken), 1)
@@ -199,7 +199,7 @@ def _known_name(
     return found.name if direction in (None, usual) else None
 
 
-def _metric(trials: Sequence[Trial]) -> str:
+def _metric(trials: Sequence[ProjectTrial]) -> str:
     """The objective: the metric whose best value is the score of every trial.
 
     KerasTuner does not write its name.
@@ -231,7 +231,7 @@ class _Project:
 
     folder: Path
     name: str
-    trials: Sequence[Trial]
+    trials: Sequence[ProjectTrial]
     task: Task
     metric: str
 
@@ -265,7 +265,7 @@ class _Project:
             "left_out": dict(sorted(left_out.items())),
         }
 
-    def training(self, trial: Trial, size: Size | str) -> Training:
+    def training(self, trial: ProjectTrial, size: Size | str) -> Training:
         """The record of a trial, with the size of its model or why there is none."""
         rate = trial.knobs.get("learning_rate")
         is_rate = isinstance(rate, float) and 0 < rate < math.inf
@@ -296,7 +296,7 @@ class _Project:
             metrics={} if reason else self._further(trial),
         )
 
-    def _further(self, trial: Trial) -> dict[str, float]:
+    def _further(self, trial: ProjectTrial) -> dict[str, float]:
         """Other metrics on the validation part that kscale knows."""
         named = {
             _known_name(name, self.task.targets[0]): value

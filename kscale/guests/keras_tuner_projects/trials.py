@@ -45,7 +45,7 @@ class _Hyperparameters(msgspec.Struct):
     values: dict[str, Any]
 
 
-class Trial(msgspec.Struct):
+class ProjectTrial(msgspec.Struct):
     """What a `trial.json` says, in KerasTuner's words.
 
     `best_step` is the epoch of the score, from 0; `message` the traceback of what
@@ -116,12 +116,12 @@ class Trial(msgspec.Struct):
         return self.epochs("epochs", (self.best_step or 0) + 1)
 
 
-def read_trials(folder: Path) -> Iterator[Trial]:
+def read_trials(folder: Path) -> Iterator[ProjectTrial]:
     """Trials of a project, in order; a damaged file is left out with a warning."""
     for place, path in enumerate(sorted(folder.glob("trial_*/trial.json"))):
         try:
             # With NaN, which is no JSON for msgspec.
-            trial = msgspec.convert(json.loads(path.read_text()), Trial)
+            trial = msgspec.convert(json.loads(path.read_text()), ProjectTrial)
         except (OSError, ValueError, RecursionError):
             logger.warning("%s is damaged or half written, and left out.", path)
             continue

@@ -13,7 +13,7 @@ from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.feeding import Feeder, named_tensors
-from kscale.guests.present_model.scoring import Present, output_names
+from kscale.guests.present_model.present_scores import Present, output_names
 from kscale.guests.sizes.work import graph_of
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names

@@ -47,7 +47,7 @@ class _Value:
     owner: "_Value | None" = None  # of the memory of a view
 
 
-class Walk:
+class GraphWalk:
     """The layers and the memory of a model, in the order in which Keras runs them.
 
     Attributes:

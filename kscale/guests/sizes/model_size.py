@@ -17,13 +17,13 @@ import tensorflow as tf
 
 from kscale.errors import SpecError, reason_of
 from kscale.guests.model_files import read_model
-from kscale.guests.sizes.graph_walk import Walk, tensor_bytes
+from kscale.guests.sizes.graph_walk import GraphWalk, tensor_bytes
 from kscale.guests.sizes.weightless import no_trace, shapes_only
 from kscale.guests.sizes.work import Shape, graph_of
 from kscale.naming import single_or_named
 from kscale.networks.sizing import Size
 from kscale.reports.size_tables import ModelSize
-from kscale.ship.opening import cause_of
+from kscale.ship.opening import keras_cause
 from kscale.task.tasks import Task
 
 _MOST_INPUTS = 3  # whose sides the title names
@@ -63,7 +63,7 @@ def count_model(
     except Exception as error:
         if not given:
             raise
-        text = f"The model cannot take {_named(given)}: {cause_of(error)}."
+        text = f"The model cannot take {_named(given)}: {keras_cause(error)}."
         raise SpecError(text) from error
 
 
@@ -72,7 +72,7 @@ def _walked(
 ) -> ModelSize:
     """A size by the rows of a walk; without shapes, only the weights are known."""
     with no_trace(), keras.StatelessScope(initialize_variables=False):
-        walk = Walk(model, shapes)
+        walk = GraphWalk(model, shapes)
     rows = tuple(walk.rows.values())
     weights = {id(weight): weight for weight in model.weights}  # some are shared
     stored = sum(tensor_bytes(each.shape, each.dtype) for each in weights.values())

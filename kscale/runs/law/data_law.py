@@ -9,7 +9,7 @@ import numpy as np
 
 from kscale.errors import LawError
 from kscale.runs.law.fits import DRAWN, Curves, Fit, Trained, quantiles
-from kscale.runs.law.forms import EXPONENT, Form, Values
+from kscale.runs.law.forms import Form, Values
 from kscale.runs.law.law import TRUSTED
 from kscale.runs.law.points import Point
 from kscale.text import counted
@@ -20,6 +20,7 @@ PARAMS = (1, 2, 4)
 SHARES = (0.25, 0.5, 1.0)
 """Examples of a table, by all there are; what was asked for comes after these."""
 
+_EXPONENT = 0.4  # the middle of `a` and `b`, by the logarithm, with a deviation of 1
 _CURVES = 16_000  # that are possible before anything was trained
 _FEWEST_SIZES, _FEWEST_EXAMPLES = 3, 3
 _SURE = 0.9  # how likely one must be better than another to be named
@@ -154,7 +155,7 @@ def _form(seed: int) -> Form:
     """`E + A N^-a + B D^-b`: at the most of both, `removable` is the part of `A` and
     `B`, of which `by_size` is that of `A`."""
     rng = np.random.default_rng([seed, 41])
-    a, b = np.exp(rng.normal(math.log(EXPONENT), 1.0, (2, _CURVES)))
+    a, b = np.exp(rng.normal(math.log(_EXPONENT), 1.0, (2, _CURVES)))
     removable, by_size = rng.uniform(0, 1, _CURVES) ** 2, rng.uniform(0, 1, _CURVES)
     knobs = {"a": a, "b": b, "removable": removable, "by_size": by_size}
     return Form("examples", knobs, np.zeros(_CURVES), 0.0, _error)

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Range = tuple[float, float]
 
-EXPONENT = 0.4
-"""The middle of the exponents of laws, by the logarithm, with a deviation of 1."""
-
+_EXPONENT = 0.5  # the middle of `a`, by the logarithm, with a deviation of 1
 _NUMBER = 30  # values of each knob of a power law
 _EXPONENTS: Range = (0.03, 3.0)  # of sizes, least and most
-_ROOTS: Range = (0.055, 1.0)  # of the part of the error that more size could remove
-_ENDLESS = 0.12  # how likely it is that size can remove all of the error
+_ROOTS: Range = (0.235, 1.0)  # of the part of the error that more size could remove
+_ENDLESS = 0.03  # how likely it is that size can remove all of the error
 _UNLIKELY = 1e-4  # of the likeliest curve, for others to be left out
 _ODDS = {"power": 0.0, "bounded": -4.0}  # logarithms, of each form
 
@@ -58,13 +56,13 @@ class Form:
 def power(exponents: Range = _EXPONENTS, roots: Range = _ROOTS) -> Form:
     """`E + A N^-a`: at the largest size trained, `floor` is the part of `E`.
 
-    The prior is normal in the logarithm of `a`, and even in the square root of the part
-    of the error that size can remove: a curve may have levelled off, or may be far from
-    that. That size can remove all of the error is likely by itself.
+    The prior is normal in the logarithm of `a`, and even in the fourth root of the part
+    of the error that size can remove: many curves have nearly levelled off, and some
+    are far from that. That size can remove all of the error is likely by itself.
 
     Args:
         exponents: Least and most of `a`.
-        roots: Least and most of the square root of the part that size can remove.
+        roots: Least and most of the fourth root of the part that size can remove.
     """
     logs, places = (
         np.linspace(low, high, _NUMBER)
@@ -72,7 +70,7 @@ def power(exponents: Range = _EXPONENTS, roots: Range = _ROOTS) -> Form:
     )
     step = (roots[1] - roots[0]) / (_NUMBER - 1)
     log_a, root = (each.ravel() for each in np.meshgrid(logs, places, indexing="ij"))
-    prior = -((log_a - np.log(EXPONENT)) ** 2) / 2
+    prior = -((log_a - np.log(_EXPONENT)) ** 2) / 2
     prior += np.log(np.where(root == 1, step + _ENDLESS, step))
 
     def finer(likely: Values) -> Form:
@@ -82,7 +80,7 @@ def power(exponents: Range = _EXPONENTS, roots: Range = _ROOTS) -> Form:
         ends = math.exp(low), math.exp(high)
         return power(ends, _around(root[chosen], places, np.array(_ROOTS)))
 
-    knobs = {"a": np.exp(log_a), "floor": 1 - root**2}
+    knobs = {"a": np.exp(log_a), "floor": 1 - root**4}
     return Form("power", knobs, prior, _ODDS["power"], _power, finer)
 
 

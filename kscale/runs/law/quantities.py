@@ -1,9 +1,11 @@
 """Quantities: what a law is about, and the unit in which people read its values."""
 
+import math
 import re
 from dataclasses import dataclass
 
 SPACES = re.compile(r"[\s\u00a0\u2009\u202f']")
+_EXACT = 1e-6  # of a step: numbers that differ by less are equal
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
@@ -48,6 +50,8 @@ class Quantity:
         whole: The value that 100 % are: 1 or 100, which is the perfect score.
         in_per_cent: Whether values are shown in per cent.
         may_be_negative: Whether scores below 0 are possible, as those of r2 are.
+        step: Smallest difference of two values: what one example adds to a share of the
+            examples. 0 where values may be any number.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Quantity:
     whole: int = 1
     in_per_cent: bool = False
     may_be_negative: bool = False
+    step: float = 0.0
 
     @property
     def _unit(self) -> int:
@@ -93,9 +98,19 @@ class Quantity:
         return score if self.may_be_negative else max(0.0, score)
 
     def interval(self, low: float, high: float) -> tuple[float, float]:
-        """The values of two errors, the lower value first."""
+        """The values of two errors, the lower value first, with the values between
+        which each lies where values differ by whole steps.
+
+        Example:
+
+        >>> Quantity("accuracy", is_score=True, step=0.01).interval(0.003, 0.025)
+        (0.97, 1.0)
+        """
         first, second = sorted((self.value(low), self.value(high)))
-        return first, second
+        if not self.step:
+            return first, second
+        lower, upper = first / self.step + _EXACT, second / self.step - _EXACT
+        return math.floor(lower) * self.step, math.ceil(upper) * self.step
 
     def text(self, value: float) -> str:
         """A value for people.

@@ -61,8 +61,9 @@ def run_points(
     Raises:
         LawError: What a perfect score would be is not known.
     """
-    quantity = quantity_of(identity, objective)
     entries = [e for e in entries_of(records) if e.is_full and not e.is_baseline]
+    examples = max((entry.examples for entry in entries), default=0)
+    quantity = quantity_of(identity, objective, examples)
     noise = _seed_noise(entries, quantity)
     chosen = _chosen(entries, objective, quantity, noise)
     points = [_point(entry, quantity, noise) for entry in chosen]
@@ -85,8 +86,15 @@ def run_points(
     return RunPoints(tuple(points), quantity, tuple(notes))
 
 
-def quantity_of(identity: Mapping[str, Any], objective: Objective) -> Quantity:
+def quantity_of(
+    identity: Mapping[str, Any], objective: Objective, examples: int
+) -> Quantity:
     """What the scores of a run are.
+
+    Args:
+        identity: As in `run.json`.
+        objective: What the search improved.
+        examples: Number of examples that a score was computed on.
 
     Raises:
         LawError: What a perfect score would be is not known.
@@ -96,8 +104,9 @@ def quantity_of(identity: Mapping[str, Any], objective: Objective) -> Quantity:
         raise LawError(
             f"There is no law of {name}: what a perfect {name} would be is not known."
         )
-    is_share = objective.is_share
-    return Quantity(name, is_score, in_per_cent=is_share, may_be_negative=not is_share)
+    is_share, is_mean = objective.is_share, objective.shares is not None
+    step = 1 / examples if is_score and is_mean and examples else 0.0
+    return Quantity(name, is_score, 1, is_share, not is_share, step)
 
 
 def _chosen(

@@ -159,9 +159,9 @@ def check_target(path: Path, form: Format, overwrite: bool) -> None:
         check_free(path)
 
 
-def check_free(path: Path) -> None:
+def check_free(*paths: Path) -> None:
     """Raise where something of an export is there already."""
-    if path.exists():
+    for path in filter(Path.exists, paths):
         raise ExportError(
             f"{path} exists already; choose another path, or overwrite it "
             "(--overwrite)."

@@ -6,26 +6,22 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Self
+from typing import Any
 
 from kscale.engine.tensorflow.starting import kept_sigterm
 from kscale.errors import ClusterError, sentence_of
 from kscale.ship.extras import check_extra
-from kscale.tuning.cluster.environment import (
-    private_folder,
-    ray_environment,
-    uses_tls,
-)
+from kscale.tuning.cluster.environment import private_folder, ray_environment, uses_tls
 from kscale.tuning.cluster.starting import ray_command
 from kscale.tuning.cluster.tokens import fresh_token, read_token
 
 logger = logging.getLogger(__name__)
 
 PLACING_SECONDS = 60.0
-"""Processes that Ray has not placed after so long are told of, or end the command."""
+"""Seconds that Ray has to place a process; then a note, or the end of the command."""
 
 _HEAD_SECONDS = 5.0  # between two looks for the head of the cluster, and for an answer
 _MOST_UNANSWERED = 3
@@ -53,13 +49,13 @@ class Node:
     memory: int
 
 
-class Connection:
-    """A Ray that this process talks to, until `close`.
+class Connection(AbstractContextManager["Connection"]):
+    """A connection of this process to Ray, until `close`.
 
     Args:
         address: `host:port` of the cluster's head.
         node: Socket of the node of this machine.
-        resources: What is given back at the end, Ray last of all.
+        resources: Contexts that are left at the end, that of Ray last.
     """
 
     def __init__(self, address: str, node: socket.socket, resources: ExitStack) -> None:
@@ -81,7 +77,7 @@ class Connection:
         lets the call wait, and ends this process after a minute without a word.
 
         Args:
-            is_due: Whether to look for the head whenever the last look was.
+            is_due: Whether to look for the head, however recent the last look was.
 
         Returns:
             Whether the head was looked for.
@@ -136,9 +132,6 @@ class Connection:
         """End a local Ray with all its processes, or leave a cluster as it is."""
         self._resources.close()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -153,23 +146,23 @@ def _node(row: dict[str, Any]) -> Node:
 
 
 def is_of_node(error: Exception) -> bool:
-    """Whether an error of Ray tells that a machine is lost, not a process alone."""
+    """Whether an error of Ray is the loss of a machine, not of a single process."""
     from ray.exceptions import ActorUnavailableError
 
     return isinstance(error, ActorUnavailableError) or _NODE_DIED in str(error)
 
 
 def check_connectable(address: str | None) -> None:
-    """Raise where `connect` would, as far as that is known before Ray is started.
+    """Raise what `connect` would raise, as far as known before Ray is started.
 
     Args:
         address: As of `connect`.
 
     Raises:
         ClusterError: This process has another Ray; nobody answers, the token is missing
-            or wrong, the cluster asks nobody for one, or it is of another version.
+            or wrong, the cluster needs no token, or has another version of Ray.
         MissingPackageError: Ray is not installed.
-        SpecError: The address is none.
+        SpecError: The address is no `host:port`.
     """
     check_extra("--cluster" if address else "--workers", "ray")
     if "ray" in sys.modules and import_module("ray").is_initialized():
@@ -187,18 +180,18 @@ def check_connectable(address: str | None) -> None:
 def connect(
     address: str | None, workers: int | None, note: Callable[[str], None]
 ) -> Connection:
-    """Start a Ray of this machine alone, or join the cluster of an address.
+    """Start Ray on this machine only, or join the cluster at an address.
 
     Args:
         address: `host:port` of a cluster's head; None starts a Ray of this command.
         workers: Processes at once on a Ray of this command, at most four a core; None
             for one a core.
-        note: Is told what listens where, in a sentence or two.
+        note: Takes sentences for the user: which ports listen, and who may ask them.
 
     Raises:
         ClusterError: No Ray can be started, or as of `check_connectable`.
         MissingPackageError: Ray is not installed.
-        SpecError: The address is none.
+        SpecError: The address is no `host:port`.
     """
     check_connectable(address)
     with ExitStack() as resources:

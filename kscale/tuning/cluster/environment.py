@@ -1,4 +1,4 @@
-"""What Ray reads from its surroundings: variables, and a folder of its own."""
+"""What Ray finds around it: environment variables, and a private folder."""
 
 import os
 import tempfile
@@ -10,10 +10,10 @@ _LONGEST_FOLDER = 25  # a longer one leaves no room for the names of Ray's socke
 
 @contextmanager
 def ray_environment(token: str, is_local: bool) -> Iterator[None]:
-    """What Ray reads from the environment; as before when the block ends.
+    """Set the variables that Ray reads; the earlier values return with the block's end.
 
     Args:
-        token: What the cluster is asked with, or asks for.
+        token: The secret without which the cluster answers nobody.
         is_local: Whether Ray stays on this machine. Ray binds its ports to 127.0.0.1
             then, which Ray does by itself on macOS and Windows.
     """
@@ -44,9 +44,9 @@ def uses_tls() -> bool:
 
 
 def private_folder() -> AbstractContextManager[str]:
-    """A folder of this user alone, deleted at the end.
+    """A temporary folder that only this user may open, deleted at the end.
 
-    Ray opens its folders to everybody, so they must lie in one that is closed.
+    Every user may open the folders that Ray makes in this one.
     """
     folder = tempfile.gettempdir()
     return tempfile.TemporaryDirectory(

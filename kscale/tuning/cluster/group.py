@@ -69,14 +69,14 @@ def group(
 ) -> Iterator[Callable[[], bool]]:
     """Inside, this process is worker 0 of several machines, which have met.
 
-    The function that is given tells, after a loss, whether what was trained may have
-    caused the loss: a follower's process ended, and the follower's machine did not.
+    After a loss, the function that is given says whether the training may have caused
+    the loss: a follower's process ended, and the follower's machine did not.
 
     Args:
         cluster: `host:port` of a cluster's head.
         machines: How many, this one included.
         class_weights: As of `Engine.follow`.
-        note: Is told what listens where.
+        note: Takes sentences for the user: which ports listen.
 
     Raises:
         ClusterError: Too few machines have room, they do not meet, or one cannot train;
@@ -143,14 +143,14 @@ def _placed(
 
 def _nodes(nodes: Sequence[Node], here: str, machines: int) -> list[Node]:
     """The nodes of the followers, one each, or all on the only machine there is."""
-    own = next((node for node in nodes if node.id == here), None)
-    if own is None:
+    this = next((node for node in nodes if node.id == here), None)
+    if this is None:
         raise ClusterError("The head of the cluster does not know this machine.")
-    others = [node for node in nodes if node.gpus == own.gpus and node is not own]
-    if not others and not own.gpus:
-        return [replace(own, cpus=0)] * (machines - 1)
+    others = [node for node in nodes if node.gpus == this.gpus and node is not this]
+    if not others and not this.gpus:
+        return [replace(this, cpus=0)] * (machines - 1)
     if len(others) < machines - 1:
-        have = counted(own.gpus, "GPU")
+        have = counted(this.gpus, "GPU")
         raise ClusterError(
             f"{machines} machines were asked for, and the cluster has "
             f"{len(others) + 1} with {have}, as this one has."
@@ -185,7 +185,7 @@ def _addresses(followers: list[Any], seconds: float) -> list[str]:
         ) from error
     except ray.exceptions.RayError as error:
         raise ClusterError(
-            f"A machine cannot train, too: {sentence_of(error)}."
+            f"A machine cannot train with the others: {sentence_of(error)}."
         ) from error
     return found
 
@@ -258,7 +258,7 @@ def _watched(connection: Connection, following: list[Any]) -> Iterator[None]:
 
 
 def _errors(following: list[Any]) -> dict[int, Exception]:
-    """What followers that are done failed of, by their places."""
+    """Errors of the followers that have ended, by their places."""
     import ray
 
     errors: dict[int, Exception] = {}

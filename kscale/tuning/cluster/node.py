@@ -11,11 +11,7 @@ from ipaddress import ip_address
 
 from kscale.errors import ClusterError, MissingPackageError
 from kscale.ship.extras import check_extra
-from kscale.tuning.cluster.environment import (
-    private_folder,
-    ray_environment,
-    uses_tls,
-)
+from kscale.tuning.cluster.environment import private_folder, ray_environment, uses_tls
 from kscale.tuning.cluster.starting import ray_command
 from kscale.tuning.cluster.tokens import find_or_make_token, read_token
 from kscale.tuning.request import check_address
@@ -62,12 +58,12 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
 
     Args:
         settings: How the machine takes part.
-        note: Is told the address, what to run elsewhere, and what listens where.
+        note: Takes text for the user: address, open ports, commands for other machines.
 
     Raises:
         ClusterError: The node cannot start or join, or Ray ended by itself.
         MissingPackageError: Ray or its dashboard is not installed.
-        SpecError: The address is none.
+        SpecError: The address is no `host:port`.
     """
     _check(settings)
     token = (read_token if settings.address else find_or_make_token)(settings.token)
@@ -77,7 +73,10 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
 
         if settings.address:
             check_cluster(settings.address, token)
-        head = settings.address or f"{settings.host or _found_host()}:{settings.port}"
+        from ray.util import get_node_ip_address
+
+        host = settings.host or get_node_ip_address()
+        head = settings.address or f"{host}:{settings.port}"
         private = ending.enter_context(private_folder())
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         ray = ending.enter_context(ray_command(_options(settings), private))
@@ -129,7 +128,7 @@ def _check_free(port: int, first: int) -> None:
 
 
 def _options(settings: NodeSettings) -> dict[str, object]:
-    """What `ray start` is told."""
+    """Options of `ray start`."""
     is_head = settings.address is None
     return {
         **{name: settings.port + step for name, step in _SERVICES.items()},
@@ -145,9 +144,10 @@ def _options(settings: NodeSettings) -> dict[str, object]:
 def _about(settings: NodeSettings, head: str) -> str:
     first, last = settings.port, settings.port + PORTS - 1
     first += 1 if settings.address else 0
+    privacy = "TLS encrypts." if uses_tls() else "Nothing is encrypted: see --help."
     listens = (
         f"Ports {first} to {last} of this machine listen on all interfaces: let only "
-        f"machines of the cluster reach them. {_privacy()} Ctrl-C ends the node."
+        f"machines of the cluster reach them. {privacy} Ctrl-C ends the node."
     )
     if settings.address:
         return f"This machine is a node of the cluster at {head}.\n{listens}"
@@ -158,14 +158,3 @@ def _about(settings: NodeSettings, head: str) -> str:
         f"On any of the machines: kscale tune --cluster {head}\n"
         f"{listens} The dashboard is {dashboard}."
     )
-
-
-def _privacy() -> str:
-    return "TLS encrypts." if uses_tls() else "Nothing is encrypted: see --help."
-
-
-def _found_host() -> str:
-    from ray.util import get_node_ip_address
-
-    host: str = get_node_ip_address()
-    return host

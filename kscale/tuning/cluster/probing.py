@@ -1,4 +1,4 @@
-"""What answers at an address, asked before Ray itself waits and prints."""
+"""Checks of an address before Ray connects, which would wait, or print and abort."""
 
 import socket
 import time
@@ -11,10 +11,6 @@ from kscale.tuning.request import check_address
 
 _SECONDS = 10.0  # to wait for a head or a node that is starting
 _LOOK_SECONDS = 1.0  # between two looks whether Ray's command still runs
-_OTHER_RAY = (
-    "The cluster at {address} runs Ray {theirs}, and this machine Ray {ours}: "
-    "install the same on all machines."
-)
 
 
 class _NoAnswerError(ClusterError):
@@ -22,14 +18,14 @@ class _NoAnswerError(ClusterError):
 
 
 def check_cluster(address: str, token: str) -> None:
-    """Raise unless a Ray of our version answers at `host:port`, to the token alone.
+    """Raise unless Ray of the same version answers at `host:port`, to the token only.
 
     The token is sent last: a cluster that asks nobody never sees a token.
 
     Raises:
-        ClusterError: Nobody answers, or a cluster that is open to everybody, or one
-            with another token or another Ray.
-        SpecError: The address is none.
+        ClusterError: No cluster answers, or the cluster asks for no token, for another
+            token, or has another version of Ray.
+        SpecError: The address is no `host:port`.
     """
     check_address(address)
     if _call(address, "CheckAlive", None) is not None:
@@ -43,7 +39,15 @@ def check_cluster(address: str, token: str) -> None:
             f"The cluster at {address} has another token than this machine. Copy the "
             "token file of its first machine, or set RAY_AUTH_TOKEN."
         )
-    _check_version(address, answer)
+    import ray
+    from ray.core.generated.gcs_service_pb2 import CheckAliveReply
+
+    theirs = CheckAliveReply.FromString(answer).ray_version
+    if theirs != ray.__version__:
+        raise ClusterError(
+            f"The cluster at {address} runs Ray {theirs}, and this machine Ray "
+            f"{ray.__version__}: install the same on all machines."
+        )
 
 
 def _call(
@@ -79,17 +83,6 @@ def _channel(address: str) -> grpc.Channel:
     return grpc.secure_channel(
         address, grpc.ssl_channel_credentials(root, key, chain), options
     )
-
-
-def _check_version(address: str, answer: bytes) -> None:
-    import ray
-    from ray.core.generated.gcs_service_pb2 import CheckAliveReply
-
-    theirs = CheckAliveReply.FromString(answer).ray_version
-    if theirs != ray.__version__:
-        raise ClusterError(
-            _OTHER_RAY.format(address=address, theirs=theirs, ours=ray.__version__)
-        )
 
 
 def has_node(address: str, token: str, folder: str) -> bool:

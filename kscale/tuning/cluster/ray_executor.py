@@ -1,8 +1,8 @@
 """The executor of processes that Ray places: one actor a slot, on one or many machines.
 
-An actor is asked again and again what happened. Who does not answer is dead or stopped,
-is killed, and another one takes its place; what was trained there is out once more, as
-another attempt. Nothing of a given-up actor is listened to.
+The executor polls each actor. An actor that does not answer is dead or stopped: the
+executor kills the actor, starts another in its place, and the training of the lost
+actor is due again, as another attempt. Later answers of a lost actor are ignored.
 """
 
 import logging
@@ -39,7 +39,7 @@ from kscale.tuning.trainer import MOST_DEATHS, Assignment, Trainer
 logger = logging.getLogger(__name__)
 
 LAST_SECONDS = 10.0
-"""Most time for the last checkpoints where the time of a search is over."""
+"""Longest wait for last checkpoints, in seconds, after the end of a time limit."""
 
 _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
@@ -47,12 +47,12 @@ _MOST_FAILED_STARTS = 3
 
 
 class RayExecutor:
-    """Runs assignments in actors of Ray, which starts with the first of them.
+    """Runs assignments in actors of Ray, which starts with the first assignment.
 
     Args:
         plan: The search.
         trainer_of: Gives the trainer of a spec in this process, which only refuses what
-            killed its processes.
+            killed its processes: even to count such a network may kill another one.
         folder: Folder of the run, which all machines see under the same path.
         on_epoch: As of `LocalExecutor`.
         note: Takes a sentence for the user.
@@ -79,7 +79,7 @@ class RayExecutor:
         self._waiting: deque[tuple[float, Assignment]] = deque()
         self._given_up = 0  # slots whose actors do not start
         self._bad_hosts: set[str] = set()
-        self._has_told = False
+        self._has_noted = False
         self._ticked = time.monotonic()
 
     @property
@@ -134,8 +134,8 @@ class RayExecutor:
         return any(actor.assignment for actor in self._actors)
 
     def _others(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Where time was up for one training, what becomes of the others: they write
-        their checkpoints within their epoch."""
+        """Outcomes of the other trainings where the time of one was up: each writes a
+        checkpoint at the end of its epoch."""
         found: list[Outcome] = []
         if not any(each.training is None and not each.has_died for each in outcomes):
             return found
@@ -210,8 +210,8 @@ class RayExecutor:
     def _heard(self, seconds: float) -> list[Outcome]:
         """What became of assignments; waits until any actor answers.
 
-        A pause of this process, as of a laptop that sleeps, makes nobody silent: each
-        look counts for a second at most.
+        A pause of this process, such as the sleep of a laptop, makes no actor silent:
+        each poll counts for a second at most.
         """
         if self._alive().check_alive():
             self._grow()
@@ -296,27 +296,27 @@ class RayExecutor:
     def _give_up(self, host: str, why: str) -> None:
         """Go on without a slot whose actors do not start; raise without any other."""
         self._given_up += 1
-        told = (
+        text = (
             f"Processes on {host} end while they start: "
             f"{sentence_of(why.splitlines()[-1])}. All machines need the same kscale "
             "and Ray."
         )
         if not self._actors:
-            raise ClusterError(told)
+            raise ClusterError(text)
         if host not in self._bad_hosts:
             self._bad_hosts.add(host)
-            self._note(f"{told} The other processes go on.")
+            self._note(f"{text} The other processes go on.")
 
     def _check_placed(self) -> None:
-        """Tell once of actors without room; raise where there is none with room."""
+        """Note once that actors have no room; raise where no actor has room."""
         late = [a for a in self._actors if a.silent > PLACING_SECONDS and not a.host]
         if late and len(late) == len(self._actors):
             raise ClusterError(
                 f"No machine of the cluster had room for a process within "
                 f"{PLACING_SECONDS:.0f} s; the same command goes on when there is room."
             )
-        if late and not self._has_told:
-            self._has_told = True
+        if late and not self._has_noted:
+            self._has_noted = True
             self._note(
                 f"There is no room for {len(late)} of "
                 f"{counted(len(self._actors), 'process', 'processes')} now; the others "
@@ -341,8 +341,8 @@ class RayExecutor:
 
 
 def _refusal(actor: Actor) -> str:
-    """Why an actor could not read the last order; empty where the actor could, or is
-    gone, which the next answer tells."""
+    """Why an actor could not read the last order; empty if the order was read, or if
+    the actor is gone, which the next poll finds."""
     order, actor.order = actor.order, None
     try:
         ray.get(order)

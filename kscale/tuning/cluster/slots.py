@@ -20,7 +20,7 @@ _GPU_PARTS = 10_000  # Ray counts GPUs to four decimals
 
 @dataclass(eq=False)
 class Actor:
-    """A slot: an actor with the questions and the work that the actor has.
+    """A slot: an actor of Ray, its open calls and its assignment.
 
     Args:
         handle: Ray's handle of the actor.
@@ -61,7 +61,7 @@ def shared(
         gpus, cpus = sum(room.values()), sum(n.cpus for n in nodes if n.gpus)
         each = max(min(-(-(workers or 0) // gpus), cpus // gpus), 1)
         part = _GPU_PARTS // each / _GPU_PARTS
-        room = {node: each * own for node, own in room.items()}
+        room = {node: each * number for node, number in room.items()}
     count = min(workers or sum(room.values()), sum(room.values()))
     spread = -(-count // sum(map(bool, room.values())))
     sharers = {node: min(spread, most) for node, most in room.items() if most}
@@ -69,8 +69,8 @@ def shared(
 
 
 def silent_among(actors: Sequence[Actor]) -> dict[Actor, bool]:
-    """Actors that are given up, and whether their machine is lost: several actors of a
-    machine that are silent together are given up together."""
+    """Actors to give up, each with whether the whole machine is lost: several actors of
+    a machine that are silent together are given up together."""
     late = []
     for actor in actors:
         limit = SILENT_SECONDS if actor.is_started else START_SECONDS

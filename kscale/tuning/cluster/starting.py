@@ -1,4 +1,4 @@
-"""Ray's own command in a process below this one, which ends with this process."""
+"""The command `ray start` as a child of this process, which ends with this process."""
 
 import atexit
 import os
@@ -28,9 +28,9 @@ _OPTIONS = {
 
 
 def prepare(parameters: Any, is_head: bool) -> None:
-    """What `ray start` calls first: no Ray Client, and an end with kscale's process.
+    """Hook of `ray start`: start no Ray Client, and end when kscale's process ends.
 
-    Ray Client is a further port that runs code.
+    Ray Client would be a further port through which others could run code.
     """
     parameters.ray_client_server_port = None
     private = Path(parameters.temp_dir).parent
@@ -87,7 +87,7 @@ def ray_command(options: Mapping[str, object], private: str) -> Iterator[RayComm
 
     Args:
         options: Options of `ray start`; those that are None or False are left out.
-        private: A folder of this user alone.
+        private: A folder that only this user may open.
     """
     folder, log = Path(private, "r"), Path(private, "start.log")
     environment = {
@@ -95,7 +95,7 @@ def ray_command(options: Mapping[str, object], private: str) -> Iterator[RayComm
         "RAY_START_HOOK": f"{__name__}.{prepare.__name__}",
         # Trainings are lost at once, and go on from their checkpoints.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-        # Metrics would be told to everybody, without a token.
+        # Anybody could read metrics, without a token.
         "RAY_enable_metrics_collection": "0",
     }
     with (

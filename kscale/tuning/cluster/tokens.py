@@ -1,4 +1,4 @@
-"""The token of a Ray cluster: where it lies, and who may read it."""
+"""The token of a Ray cluster: in which file, and who may read the file."""
 
 import os
 import re
@@ -59,7 +59,7 @@ def _read(path: Path) -> str:
 
 
 def find_or_make_token(path: str | Path | None = None) -> str:
-    """As `read_token`; where there is none, a fresh one in a file of its owner's."""
+    """As `read_token`; a missing token is made, in a file that only its owner reads."""
     missing = Path(path or _named_path())
     if (path or not os.environ.get("RAY_AUTH_TOKEN", "").strip()) and (
         not missing.exists()

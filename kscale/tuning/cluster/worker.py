@@ -1,6 +1,6 @@
-"""The actor of a slot: a process that trains what it is handed, and tells what happens.
+"""The actor of a slot: a process that trains assignments and reports its progress.
 
-The class becomes an actor of Ray where the executor says so.
+The executor makes the class an actor of Ray.
 """
 
 import os
@@ -25,8 +25,8 @@ class Kit:
     """All that another process needs to make the trainers of a search.
 
     Args:
-        mark: An empty file beside the data, of this start of the search alone: a
-            machine without the file sees another folder under the same path.
+        mark: An empty file beside the data, made anew at each start of a search: a
+            machine that lacks the file has another folder under the same path.
         opened: Opens what all trainings share, as `TrainingSetup.stored_in` gives it.
         trainers: Makes, of what is opened, a function from a spec to a trainer.
     """
@@ -69,8 +69,8 @@ class Heard:
 
 
 class Worker:
-    """Trains in a thread, so that `poll` is answered meanwhile: whoever does not answer
-    is dead or stopped."""
+    """Trains in a thread, so that `poll` answers meanwhile: a process that does not
+    answer is dead or stopped."""
 
     def __init__(self) -> None:
         self._due: SimpleQueue[Assignment] = SimpleQueue()
@@ -102,7 +102,7 @@ class Worker:
         self._due.put(assignment)
 
     def poll(self, seconds: float) -> Heard:
-        """What happened; waits for the end of a training, at most so many seconds.
+        """News since the last poll; waits for the end of a training, at most `seconds`.
 
         Raises:
             KscaleError: No training can end well.
@@ -140,7 +140,7 @@ class Worker:
 
 
 def _threads(sharers: dict[str, int]) -> int:
-    """What TensorFlow may use of the cores of this machine, or of its container."""
+    """Threads of TensorFlow: a share of the cores of this machine or container."""
     import ray
     from ray._private.utils import get_num_cpus
 

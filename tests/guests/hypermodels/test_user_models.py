@@ -21,8 +21,8 @@ from tuning.made_models import (
 
 from kscale import Run, load_dataset, tune
 from kscale.errors import BudgetError, ResultsError, SpecError, TrialError
-from kscale.guests.hypermodels.candidates import SIZES_FILE, raw_dataset
 from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
+from kscale.guests.hypermodels.user_candidates import SIZES_FILE, raw_dataset
 from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs

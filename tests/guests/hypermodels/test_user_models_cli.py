@@ -91,7 +91,7 @@ def build(hp):
         ("x = 1 / 0", "cannot be imported: ZeroDivisionError: division by zero ("),
         ("import nowhere_at_all", "cannot be imported: ModuleNotFoundError"),
         ("def build(hp):\n    raise ValueError(hp)", "build made no model in 20 draws"),
-        ("import sys\nsys.exit()", "it ended the program with sys.exit(None) ("),
+        ("import sys\nsys.exit()", "the code ended the program with sys.exit(None) ("),
         ("import argparse\nargparse.ArgumentParser().parse_args()\n1 / 0", "division"),
         ("def build(hp):\n    raise SystemExit(3)", "with sys.exit(3) ("),
         (MODEL.replace("10", "7"), "gives 7 outputs, but label has 10 classes ("),

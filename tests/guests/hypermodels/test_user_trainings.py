@@ -18,7 +18,7 @@ from tuning.made_models import custom, sequential
 from kscale import load_dataset, tune
 from kscale.engine.progress import progress_in
 from kscale.errors import BudgetError
-from kscale.guests.hypermodels.candidates import raw_dataset
+from kscale.guests.hypermodels.user_candidates import raw_dataset
 from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.reports.hparams import session_values
 from kscale.runs.records import Measurement, Training
@@ -280,7 +280,7 @@ class Leaving(Phases):
 def test_a_fit_that_ends_the_program_is_a_failed_training(tmp_path: Path) -> None:
     result, _ = trained(plan_of(Leaving()), tmp_path)
     assert result.status == "failed"
-    assert result.reason == "it ended the program with sys.exit(3)"
+    assert result.reason == "the code ended the program with sys.exit(3)"
 
 
 def test_what_is_unknown_of_a_model_is_recorded(tmp_path: Path) -> None:

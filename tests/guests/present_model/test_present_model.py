@@ -25,13 +25,13 @@ from kscale.data.loading import load_dataset
 from kscale.errors import ExportError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.guests.present_model.feeding import feeders_of
+from kscale.guests.present_model.present_scores import Present, load_present
 from kscale.guests.present_model.retraining import (
     RetrainedReference,
     as_network,
     check_retrainable,
     fresh_clone,
 )
-from kscale.guests.present_model.scoring import Present, load_present
 from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.reports.present import compared

@@ -8,10 +8,11 @@ from reports.made_runs import TABLE, cnn, linear, made_result
 from kscale.errors import LawError
 from kscale.runs.law.run_points import are_enough, run_points
 from kscale.runs.records import Record
+from kscale.task.heads import HEADS
 from kscale.task.objectives import Objective, find_objective, task_objective
 
 SPEC = cnn(1, 8)
-ACCURACY = Objective("accuracy", higher_is_better=True, is_share=True)
+ACCURACY = HEADS["classes"].objectives["accuracy"]
 
 
 def trained(params: int, score: float | None, **changes: Any) -> Record:
@@ -89,6 +90,15 @@ def test_errors_and_r2_have_laws_too() -> None:
     r2 = find_objective("r2", TABLE.targets[0])
     (point,), quantity, _ = run_points({}, records, r2)
     assert (point.error, quantity.text(0.75)) == (0.25, "0.75")
+
+
+def test_an_interval_of_a_share_ends_at_whole_examples() -> None:
+    _, quantity, _ = run_points({}, falling(100, 900, examples=50), ACCURACY)
+    assert quantity.interval(0.001, 0.033) == pytest.approx((0.96, 1))
+    assert quantity.interval(0.02, 0.04) == pytest.approx((0.96, 0.98))
+    error = task_objective(None, TABLE)
+    _, quantity, _ = run_points({}, falling(100, 900, examples=50), error)
+    assert quantity.interval(0.001, 0.033) == (0.001, 0.033)
 
 
 def test_a_metric_without_a_known_best_has_no_law() -> None:

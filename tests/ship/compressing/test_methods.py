@@ -4,7 +4,7 @@ import pytest
 
 from kscale.errors import SpecError
 from kscale.networks.families import find_family
-from kscale.runs.stored import METHOD_OF_BITS
+from kscale.runs.stored_bits import METHOD_OF_BITS
 from kscale.ship.compressing.methods import METHODS, Chain, parse_chain
 from kscale.ship.compressing.subjects import usual_methods
 from kscale.task.tasks import Task

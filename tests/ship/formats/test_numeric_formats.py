@@ -15,13 +15,16 @@ from click.testing import CliRunner
 
 from kscale import ExportError, MissingPackageError, Run, load_dataset, tune
 from kscale.cli import main
+from kscale.data.examples import Reader
 from kscale.data.preprocessing import raw_inputs_of
+from kscale.data.preprocessing.text_tokens import TextTokens
 from kscale.ship import extras
 from kscale.ship.artifacts import Artifact
 from kscale.ship.comparing import compared
 from kscale.ship.exporting import TOLERANCE
-from kscale.ship.formats import FORMATS, Format
+from kscale.ship.formats import FORMATS, Format, check_free
 from kscale.ship.runtimes import LiteRTRuntime, tried_apart
+from kscale.task.tasks import Input, Task
 
 NUMERIC = [name for name, form in FORMATS.items() if form.carries is not None]
 
@@ -156,6 +159,28 @@ def test_a_missing_package_is_named_with_its_extra(
     monkeypatch.setitem(extras.EXTRAS, "onnx", ("onnx", "no_such_runtime"))
     with pytest.raises(MissingPackageError, match=r"no-such-runtime: pip install 'ksc"):
         tiny_run.export(tmp_path / "digits.onnx", "onnx")
+    monkeypatch.setitem(extras.EXTRAS, "litert", ("no_such_converter",))
+    for words in (["export", "--format", "litert"], ["compress"]):
+        done = CliRunner().invoke(main, [*words, str(tiny_run.folder)])
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert done.stderr.endswith(
+            "no-such-converter: pip install 'kscale[litert]'.\n"
+        )
+        assert "Starting" not in done.stderr  # which takes seconds
+
+
+def test_all_that_lies_beside_a_file_of_texts_is_written_over_only_if_asked(
+    tmp_path: Path,
+) -> None:
+    words = TextTokens(("text",), ("good", "bad"), 3)
+    task = Task((Input("tokens", "tokens", (3,), 4, 1),), ())
+    file = Artifact(tmp_path / "a.onnx", task, {"tokens": words}, (), Reader())
+    names = {path.name for path in file.all_beside}
+    assert names == {"a.onnx.preprocess.json", "a.onnx.vocabulary.txt"}
+    check_free(*file.all_beside)
+    (tmp_path / "a.onnx.vocabulary.txt").write_text("mine")
+    with pytest.raises(ExportError, match="vocabulary.txt exists already"):
+        check_free(*file.all_beside)
 
 
 def test_what_a_file_takes_and_gives_as_small_integers_is_scaled(

@@ -30,8 +30,8 @@ from kscale.tuning.references import ReferenceContext, constant_pairs, score_par
 _MOST_TRIED = 1000  # examples on which the forms are compared
 _CLEAR = 2  # standard errors by which a form must be better than an earlier form
 _DOUBT = (
-    "no way of feeding it makes it better than a constant answer, so it is probably "
-    "fed otherwise than it was trained (inputs or targets scaled outside of it? "
+    "in no form of the inputs is the model better than a constant answer, so it was "
+    "probably trained on another form (inputs or targets scaled outside of the model? "
     "classes in another order?)"
 )
 

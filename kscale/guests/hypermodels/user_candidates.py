@@ -26,6 +26,7 @@ from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.search.drawn_pool import DrawnPool
 from kscale.tuning.auto_families import AUTO
+from kscale.tuning.candidates import Candidates
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import TrainingSetup
 
@@ -38,7 +39,7 @@ _SECONDS_BETWEEN_NOTES = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class UserCandidates:
+class UserCandidates(Candidates):
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
     `dataset` is in the form in which the models take it; `outline` holds the
@@ -125,14 +126,6 @@ class UserCandidates:
                 return engine.latency(model, self.models.task, batch)
 
         return measure
-
-    def by_width(self, spec: Spec) -> tuple[Spec, int]:
-        """Nobody knows which hyperparameter makes a model slower."""
-        return spec, 0
-
-    def faster(self, spec: Spec, share: float) -> str:
-        """Which hyperparameters make networks faster is not known."""
-        return ""
 
     def trainer(self, setup: TrainingSetup) -> UserTrainer:
         return UserTrainer(setup, self.models, self.dataset)

@@ -23,7 +23,7 @@ from kscale.search.draws import Settings
 from kscale.search.features import Features, unlike
 from kscale.search.halving import rungs_of
 from kscale.search.model import Expected, ScoreModel
-from kscale.search.process import Values
+from kscale.search.process import Places, Values
 from kscale.units import octave_of
 
 MOST_CANDIDATES = 2000
@@ -34,7 +34,7 @@ _OF_MOST_WORK = 0.9  # quantile
 _OTHERS = 2  # more of the first networks
 _OTHERS_SHORT = 5  # where the first training is short
 _CONTENDERS = 20  # random networks for a place among the first
-_COST_POWER = 0.3  # of the cost, by which an expected improvement is divided
+_COST_POWER = 0.5  # of the cost, by which an expected improvement is divided
 _SHORTLIST = 40  # candidates whose exact cost is asked for
 _NO_LONGER = 2.0  # times the cost of the next rung, up to which a training goes further
 _DOUBT = 0.5  # deviations below its expectation, at which a short one is ranked
@@ -47,11 +47,11 @@ class ModelSearcher:
     The first networks are drawn: four of the tenth with the most work, as the best ones
     are mostly among them, then others, all with different knobs. From then on a
     Gaussian process (`ScoreModel`) says what each network would score at full length,
-    and the next job is the next rung of the network whose expected improvement on the
-    best one, divided by a power of its cost, is largest: a new network, or one that
-    goes on. Sizes and costs are exact. The best network of each octave of smaller sizes
-    is trained at full length too, within a tenth of the time; and what is expected to
-    be best always, before time runs out.
+    and the next job is the one, to any rung of a new network or of one that goes on,
+    from whose score the largest improvement on the best one is expected, divided by a
+    power of its cost. Sizes and costs are exact. The best network of each octave of
+    smaller sizes is trained at full length too, within a tenth of the time; and what is
+    expected to be best always, before time runs out.
 
     Args:
         settings: What to try.
@@ -270,13 +270,24 @@ class _View:
             return
         gains = self.gains
         order = np.argsort(-gains, kind="stable")[: int((gains > -1.0).sum())].tolist()
-        short = {place: self._next(place) for place in order[:_SHORTLIST]}
-        by_cost = {
-            at: gains[at] / self.cost(job) ** _COST_POWER for at, job in short.items()
-        }
-        for place in sorted(short, key=by_cost.__getitem__, reverse=True):
-            yield short[place]
+        yield from self._by_worth(np.array(order[:_SHORTLIST], np.int64))
         yield from map(self._next, order[_SHORTLIST:])
+
+    def _by_worth(self, places: Places) -> Iterator[Job]:
+        """Jobs of candidates up to any of their rungs, by what they are expected to
+        gain, divided by a power of their cost."""
+        assert self.expected is not None
+        rungs = self.searcher.rungs
+        lefts = np.array([self.candidates.left(rung) for rung in rungs])
+        steps = self.searcher.model.steps(places, lefts)
+        best = float(self.expected.mean[self.ranked].max())
+        gains = dict(zip(rungs, self.expected.gain(best, places, steps), strict=True))
+        worths = [
+            (float(gains[job.epochs_to][at]) / self.cost(job) ** _COST_POWER, job)
+            for at, place in enumerate(places.tolist())
+            for job in self._ways(place)
+        ]
+        yield from (job for _, job in sorted(worths, key=lambda each: -each[0]))
 
     def _unfinished(self) -> tuple[list[Job], list[Job]]:
         """Jobs that give networks their full length: of the best one, and of the best
@@ -316,10 +327,14 @@ class _View:
     def _next(self, place: int) -> Job:
         """The next job of a candidate: to the next rung, or further where that costs
         little more."""
+        jobs = self._ways(place)
+        most = _NO_LONGER * self.cost(jobs[0])
+        return [job for job in jobs if self.cost(job) <= most or job is jobs[0]][-1]
+
+    def _ways(self, place: int) -> list[Job]:
+        """The jobs of a candidate to each of its next rungs."""
         each = self.state.begun.get(place)
         number = self.state.number if each is None else each.number
         begun = 0 if each is None else each.epochs
         rungs = (rung for rung in self.searcher.rungs if rung > begun)
-        jobs = [self.candidates.job(number, place, rung, begun) for rung in rungs]
-        most = _NO_LONGER * self.cost(jobs[0])
-        return [job for job in jobs if self.cost(job) <= most or job is jobs[0]][-1]
+        return [self.candidates.job(number, place, rung, begun) for rung in rungs]

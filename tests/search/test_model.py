@@ -106,6 +106,42 @@ def test_what_is_pending_is_not_asked_again_and_changes_no_mean() -> None:
     assert after.deviation[30] < before.deviation[30]
 
 
+def test_a_step_is_at_full_length_all_that_is_unknown() -> None:
+    draws, longest = made_draws(), math.log(9)
+    rows = [Row(at, longest * (at % 3) / 2, truth(draws[at])) for at in range(12)]
+    model, places = made_model(draws, longest), np.arange(2, 60)
+    expected = model.expect(rows)
+    steps = model.steps(places, np.array([longest, 0.0]))
+    assert np.allclose(steps[:, 1], expected.deviations[:, places], rtol=1e-3)
+    best = float(expected.mean.max())
+    gains = expected.gain(best, places, steps)
+    assert np.allclose(gains[1], expected.improvement(best)[places], atol=1e-6)
+
+
+def test_a_step_bounds_what_a_pending_training_takes_from_the_variance() -> None:
+    """Noise keeps a training from telling all of its step."""
+    draws, longest = made_draws(), math.log(9)
+    rows = [Row(at, longest, truth(draws[at])) for at in range(12)]
+    model, lefts = made_model(draws, longest), np.array([longest / 2, 0.0])
+    before = model.expect(rows)
+    steps = model.steps(np.array([2, 30]), lefts)
+    for at, left in enumerate(lefts.tolist()):
+        for number, place in enumerate((2, 30)):
+            after = model.expect([*rows, Row(place, left, None)])
+            told = before.deviations[:, place] ** 2 - after.deviations[:, place] ** 2
+            most = steps[:, at, number] ** 2
+            assert (told > 0.5 * most).all() and (told < 1.001 * most).all()
+
+
+def test_a_longer_training_is_expected_to_gain_more() -> None:
+    draws, longest = made_draws(), math.log(9)
+    rows = [Row(at, longest, truth(draws[at])) for at in range(12)]
+    model, lefts = made_model(draws, longest), np.array([longest, longest / 2, 0.0])
+    best, places = float(model.expect(rows).mean.max()), np.arange(12, 60)
+    gains = model.expect(rows).gain(best, places, model.steps(places, lefts))
+    assert gains.shape == (3, 48) and (np.diff(gains, axis=0) > 0).all()
+
+
 @pytest.mark.parametrize("cut", [5, 11, 17])
 def test_a_model_that_grew_equals_one_that_is_told_all_at_once(cut: int) -> None:
     draws = made_draws()

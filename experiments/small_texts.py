@@ -24,6 +24,7 @@ Row = tuple[str, dict[str, Any], float, int]
 BIGRAMS = {"ngrams": 2, "buckets": 90_000}
 PLAIN = {"depth": 1, "norm": "none"}
 WORDS = {**PLAIN, "width": 64, "embedding_width": 16, "token_dropout": 0.5}
+BLOCK = {"depth": 1, "width": 16, "token_dropout": 0.5}
 ROWS: dict[str, list[Row]] = {
     "sst2_train.csv.gz": [
         ("linear", {}, 0.003, 15),
@@ -39,6 +40,9 @@ ROWS: dict[str, list[Row]] = {
         ("cnn", {**WORDS, "width": 32}, 0.001, 15),
         ("cnn", {**WORDS, "embedding_width": 24}, 0.001, 8),
         ("cnn", {**WORDS, "embedding_width": 24, "norm": "batch"}, 0.001, 8),
+        ("linear", {"ngrams": 2, "buckets": 81_920}, 0.003, 15),
+        ("transformer", BLOCK, 0.001, 15),
+        ("transformer", {**BLOCK, "depth": 2, "pooling": "mean"}, 0.001, 15),
     ],
     "ag_news_7600.csv.gz": [
         ("linear", {}, 0.003, 20),

@@ -170,7 +170,7 @@ def _storable(request: SearchRequest, budget: Budget, task: Task) -> Budget:
         )
     families = families_for(request.family, task) if min(budget.bits) < 8 else ()
     for family in families:
-        layers = flat_layers(family.blueprint(family.spec(), task))
+        layers = flat_layers(family.blueprint(family.spec(task), task))
         if any(isinstance(layer, DepthwiseConv2D | Backbone) for layer in layers):
             possible = possible - {4}
             why = why or (

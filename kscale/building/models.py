@@ -103,11 +103,11 @@ def stack_frames(x, frames):
 
 
 def frame_mask(x):
-    """True up to the last frame that is not 0 everywhere; all of them if none is."""
+    """True up to the last frame that is not 0 everywhere, and at the first frame."""
     is_held = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)
     backwards = keras.ops.cast(keras.ops.flip(is_held, axis=1), "int32")
     later = keras.ops.flip(keras.ops.cumsum(backwards, axis=1), axis=1)
-    return keras.ops.logical_or(later > 0, keras.ops.equal(later[:, :1], 0))
+    return keras.ops.pad(later[:, 1:], ((0, 0), (1, 0)), constant_values=1) > 0
 
 
 def centred_frames(x, mask):

@@ -32,8 +32,8 @@ class StackFrames(Layer):
 
 @dataclass(frozen=True)
 class FrameMask(Layer):
-    """True up to the last frame of `(length, features)` that is not 0 everywhere; all
-    of them if there is none."""
+    """True up to the last frame of `(length, features)` that is not 0 everywhere, and
+    at the first frame, for recurrent layers on GPUs must read one."""
 
     def cost(self, read: list[Tensor]) -> Cost:
         return Cost(tensor(shape_of(read, 2)[0], itemsize=1))

@@ -309,7 +309,8 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         "bits": "of a stored weight; bytes are of the weights alone; scores of "
         "finalists and baselines are of such weights, and others of float32",
         "memory": "bytes that training holds, predicted from the size",
-        "flash": "bytes of the int8 LiteRT file, measured (predicted)",
+        "flash": "bytes of the int8 LiteRT file, measured (predicted); scores are of "
+        "float32, and kscale compress --method int8 has that of the file",
         "RAM": "bytes that TensorFlow Lite Micro needs for it, measured (predicted)",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",

@@ -50,8 +50,8 @@ def count_network(
         task, source = task or named.task, f" ({named.source})"
     for knob in knobs or {}:
         find_knob(family, knob)
-    spec = family.spec(**{**preset, **(knobs or {})})
-    if source and spec != family.spec(**preset):
+    spec = family.spec(task, **{**preset, **(knobs or {})})
+    if source and spec != family.spec(task, **preset):
         source = " changed"
     blueprint = family.blueprint(spec, task)
     shape = f", backbone {spec.backbone}" if spec.backbone else ""

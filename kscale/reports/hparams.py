@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -144,11 +145,14 @@ def _domains(run: RecordedRun) -> dict[str, Any]:
     is_listed = all(name in FAMILIES for name in identity["families"])
     values, params, flops = _listed(run) if is_listed else _drawn(run)
     linear = find_family("linear")
-    for name, value in linear.spec().knobs:
+    baseline = [linear.spec()] if linear.takes(run.task) else []
+    # Of an earlier version other defaults may have been trained.
+    specs = [*baseline, *(item.spec for item in run.trainings)]
+    for name, value in chain.from_iterable(spec.knobs for spec in specs):
         values.setdefault(name, []).append(value)
     sizes = [(params, flops)]
-    if linear.takes(run.task):  # else there is no linear baseline
-        size = linear.size(linear.spec(), run.task)
+    for spec in baseline:
+        size = linear.size(spec, run.task)
         sizes.append((size.params, size.flops))
     if present:
         sizes.append((int(present.get("params", 0)), int(present.get("flops", 0))))

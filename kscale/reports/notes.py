@@ -33,6 +33,7 @@ def notes_of(report: Report) -> tuple[Note, ...]:
         *_baselines(report, best),
         *_edges(report, best),
         *_budget(report, best),
+        *_stored(best),
         *_on_device(report),
         *_proof(report, best),
         *_present_fed(report),
@@ -208,6 +209,15 @@ def _fits(report: Report, best: Row, changed: Mapping[str, Any]) -> bool:
             if report.budget.allows(size):
                 return True
     return False
+
+
+def _stored(best: Row) -> Iterator[Note]:
+    """That a limit on bytes is one on weights alone."""
+    if best.bits != 32:
+        yield Note(
+            f"max_bytes is of weights alone: the file in {best.bits} bits is larger by "
+            "its graph, scales, biases and norms, and kscale compress measures it."
+        )
 
 
 def _on_device(report: Report) -> Iterator[Note]:

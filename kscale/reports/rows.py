@@ -115,7 +115,8 @@ def _asked(run: Mapping[str, Any]) -> Asked:
         identity = run["identity"]
         task = Task.from_json(run["task"])
         fixed = dict(identity.get("set") or {})
-        searched = (*always_searched(task), *(identity.get("search") or ()))
+        varied = always_searched(identity.get("families") or (), task)
+        searched = (*varied, *(identity.get("search") or ()))
         return Asked(
             objective=asked_objective(identity, task),
             budget=Budget(**(identity.get("budget") or {})),

@@ -24,8 +24,10 @@ class Features:
 
     Parameters, work, learning rates and knobs that are numbers above 0 count by their
     logarithm. Each value of a knob that is a word has a column of 0 and 1, and so has
-    each family. A knob that a draw lacks is at the mean. Every column has mean 0 and
-    standard deviation 1; one that says what another says is left out.
+    each family. A knob that a draw lacks is at the mean. A whole number that is 0 or
+    left out stands for something else than a small number, such as all there is: it is
+    at the mean, too, and told apart by a column. Every column has mean 0 and standard
+    deviation 1; one that says what another says is left out.
 
     Args:
         draws: The draws, at least one.
@@ -97,6 +99,8 @@ def _of_knob(name: str, values: Sequence[Any]) -> list[Column]:
     is_number = all(isinstance(v, int | float) for v in given)
     if len(set(values)) <= _FEW or not is_number:
         return _indicators(name, values)
+    if all(type(v) is int and v >= 0 for v in given):
+        return [(name, _logs(values)), (name, np.array([float(not v) for v in values]))]
     if min(given) > 0:
         return [(name, _logs(values))]
     return [(name, _filled(np.array([math.nan if v is None else v for v in values])))]

@@ -13,7 +13,6 @@ from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.networks.budget import Budget
 from kscale.networks.families import FAMILIES, find_family, find_knob
 from kscale.networks.families.base import Family, Knob, Spec, Value
-from kscale.networks.families.tokens import VOCABULARY
 from kscale.networks.sizing import Size, size_of
 from kscale.search.smallest import Descent
 from kscale.task.tasks import Task
@@ -23,20 +22,20 @@ from kscale.units import format_count
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
 
-ALWAYS_SEARCHED = ("depth", "width", "backbone", VOCABULARY.name)
-"""Knobs that are varied unless they are set; so is the learning rate."""
 
-
-def always_searched(task: Task) -> tuple[str, ...]:
-    """Those of `ALWAYS_SEARCHED` that have several values for a task.
+def always_searched(families: Sequence[str], task: Task) -> tuple[str, ...]:
+    """Knobs that a search of families varies unless they are set, the learning rate
+    aside.
 
     Example:
 
-    >>> always_searched(Task.of("vector", (5,), classes=2))
-    ('depth', 'width', 'backbone')
+    >>> always_searched(["mlp"], Task.of("vector", (5,), classes=2))
+    ('depth', 'width')
     """
-    is_cut = len(VOCABULARY.values_for(task)) > 1
-    return tuple(n for n in ALWAYS_SEARCHED if is_cut or n != VOCABULARY.name)
+    known = (FAMILIES[name] for name in families if name in FAMILIES)
+    knobs = (knob for family in known for knob in family.all_knobs.values())
+    varied = (k for k in knobs if k.is_searched and len(k.values_for(task)) > 1)
+    return tuple(dict.fromkeys(knob.name for knob in varied))
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,9 @@ class Space:
         fixed = dict(self.fixed)
         if knob.name in fixed:
             return (knob.check(fixed[knob.name]),)
-        if knob.name in (*ALWAYS_SEARCHED, "learning_rate", *self.searched):
+        if knob.is_searched or knob.name in ("learning_rate", *self.searched):
             return knob.values_for(self.task)
-        return (knob.default,)
+        return (knob.default_for(self.task),)
 
     def learning_rates(self, family: Family) -> tuple[float, ...]:
         """Learning rates that may be tried for a family."""
@@ -314,7 +313,7 @@ def _groups_of(
     fixed = {
         knob.name: space.values(family, knob)[0]
         if knob.name in dict(space.fixed)
-        else knob.default
+        else knob.default_for(space.task)
         for knob in knobs.values()
         if knob.name not in sizing
     }

@@ -16,7 +16,9 @@ AUTO = "auto"
 _SMALL_IMAGE = 12  # pixels a side
 _SUITED = {
     "vector": ("mlp",),
-    "tokens": ("mlp", "transformer"),
+    # Of texts like those of experiments/results/text.md convolutions learn more than
+    # encoder blocks, in less time; the linear model is one of n-grams here.
+    "tokens": ("linear", "mlp", "cnn"),
     "sequence": ("rnn",),
     "spectrogram": ("cnn", "rnn"),
     "image": ("cnn", "resnet"),
@@ -75,7 +77,8 @@ def notes_on_families(pool: Pool, space: Space, names: Sequence[str]) -> list[st
         return []
     named = [name.lower() for name in names]
     taken = [family.name for family in space.families if family.name not in named]
-    first = f"Family auto: {' and '.join(taken)}, for {_described(space.task)}."
+    names = " and ".join([", ".join(taken[:-1]), taken[-1]][len(taken) < 2 :])
+    first = f"Family auto: {names}, for {_described(space.task)}."
     return [
         first,
         *(f"Family {name} is left out: {why}" for name, why in pool.missing.items()),

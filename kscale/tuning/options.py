@@ -43,7 +43,7 @@ def single_request(
     rate = given.pop("learning_rate", chosen.learning_rate.default)
     for name in given:
         find_knob(chosen, name)
-    spec = chosen.spec(**given)
+    spec = chosen.spec(dataset.task, **given)
     return SearchRequest(
         dataset,
         max_params=max(chosen.size(spec, dataset.task).params, 1),

@@ -17,10 +17,10 @@ from kscale.errors import (
 )
 from kscale.networks.boards import limits_with
 from kscale.networks.budget import STORED, Budget
+from kscale.networks.families import FAMILIES
 from kscale.networks.parametrization import PARAMETRIZATIONS
 from kscale.search import SEARCHERS
 from kscale.search.effort import EFFORTS
-from kscale.search.pool import ALWAYS_SEARCHED
 
 LEAST = {
     "trials": 1,
@@ -353,4 +353,7 @@ def check_address(address: str) -> None:
 def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:
     """Knobs to vary, each once and in one order, without those that always are."""
     named = {names} if isinstance(names, str) else set(names)
-    return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))
+    knobs = [knob for family in FAMILIES.values() for knob in family.all_knobs.values()]
+    sometimes = {knob.name for knob in knobs if not knob.is_searched}
+    always = {knob.name for knob in knobs} - sometimes
+    return tuple(sorted(named - always - {"learning_rate"}))

@@ -30,7 +30,7 @@ def test_it_says_what_was_understood(path: Path) -> None:
     assert found["source"] == str(path) and found["name"] == "words"
     assert found["inputs"][0]["kind"] == "tokens"
     assert found["inputs"][0]["vocabulary"] == 100
-    assert "transformer" in found["families"]
+    assert found["families"] == ["linear", "mlp", "cnn"]
     text = call(path, "--kind", "vector").stdout
     assert "Input x: vector 5 (scaled)" in text and "Family auto: mlp" in text
 

@@ -203,6 +203,9 @@ def test_a_sound_that_is_longer_than_all_is_cut_and_told(tmp_path: Path) -> None
 
     assert long.notes["sound"].endswith("lasts 1.8 seconds, of which 0.2 are read.")
     assert usual.notes == {}
+    path.write_bytes((tmp_path / "talk_sounds/0.wav").read_bytes()[:2000])
+    (cut,) = data.reader.examples(path)
+    assert "long.wav is cut short: it has 2,000 of" in cut.notes["sound"]
 
 
 def test_the_longest_training_sound_of_30_seconds_at_most_is_the_length(

@@ -75,7 +75,7 @@ def test_a_model_has_the_counted_size_and_the_chosen_knobs(family: Family) -> No
             hp.values[name] = family.knob(name).values[index]
         model = hypermodel.build(hp)
         chosen = {n: v for n, v in hp.values.items() if n != "learning_rate"}
-        spec = family.spec(**cheap, **chosen)
+        spec = family.spec(task_of(family), **cheap, **chosen)
         assert hypermodel.spec(hp) == spec
         assert model.count_params() == family.size(spec, task_of(family)).params
         assert model.count_params() == hypermodel.size(hp).params

@@ -62,6 +62,16 @@ def test_a_knob_that_a_draw_lacks_is_at_the_mean() -> None:
     assert np.isfinite(Features(draws).values).all()
 
 
+def test_a_vocabulary_of_0_is_all_words_and_not_the_fewest() -> None:
+    vocabularies = (0, 500, 1000, 2000, 5000)
+    draws = [Draw(MLP.spec(vocabulary=n), 1e-3, 10, 10) for n in vocabularies]
+    features = Features(draws)
+    assert features.groups.tolist() == [0, 0]
+    assert np.argsort(features.values[1:, 0]).tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(features.values[0], [0, 2], atol=1e-9)
+    np.testing.assert_allclose(features.values[1:, 1], -0.5)
+
+
 def test_expectations_are_near_the_truth_and_sure_where_scores_are_known() -> None:
     draws = made_draws()
     model, scores = made_model(draws), np.array([truth(draw) for draw in draws])

@@ -10,8 +10,9 @@ from kscale.errors import BudgetError, SpecError
 from kscale.networks.budget import Budget
 from kscale.networks.families import FAMILIES, find_family
 from kscale.search import pool as pool_module
-from kscale.search.pool import Pool, Space
+from kscale.search.pool import Pool, Space, always_searched
 from kscale.task.tasks import Input, Task
+from kscale.tuning.request import searched_knobs
 
 DIGITS = Task.of("image", (8, 8, 1), classes=10)
 TOKENS = Task.of("tokens", (12,), vocabulary=100, classes=3)
@@ -158,6 +159,43 @@ def test_the_vocabulary_is_searched_where_ids_can_be_left_out() -> None:
         )
     space = Space((family,), tasks[0], Budget(10**6), (), (("vocabulary", 700),))
     assert {spec["vocabulary"] for spec in Pool(space).specs()} == {700}
+
+
+def test_a_linear_model_of_texts_has_the_buckets_of_n_grams_for_a_size() -> None:
+    space = made_space("linear", TOKENS, max_params=40_000)
+    pool, words = Pool(space), 100
+    found = {dict(spec.knobs).get("buckets", 0) for spec in pool.specs()}
+    assert found == {0, 4096, 5120, 6144, 7168, 8192, 10240, 12288}
+    assert pool.params.max() == 3 * (words + 12288) <= 40_000 < 3 * (words + 14336)
+    largest = dict(pool.spec(int(pool.params.argmax())).knobs)
+    assert largest["ngrams"] in (2, 3) and largest["buckets"] == 12288
+    assert not any(
+        {"ngrams", "buckets"} & {*dict(spec.knobs)}
+        for spec in Pool(made_space("linear", max_params=40_000)).specs()
+    )
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn"])
+def test_a_search_of_texts_has_no_norm_unless_one_is_set(family: str) -> None:
+    texts, images = made_space(family, TOKENS), made_space(family)
+    for space, norm in ((texts, "none"), (images, "batch")):
+        assert {spec["norm"] for spec in Pool(space).specs()} == {norm}
+        assert find_family(family).spec(space.task)["norm"] == norm
+        changed = replace(space, searched=("norm",))
+        assert {"none", "batch"} <= {spec["norm"] for spec in Pool(changed).specs()}
+        fixed = replace(space, fixed=(("norm", "batch"),))
+        assert {spec["norm"] for spec in Pool(fixed).specs()} == {"batch"}
+
+
+def test_a_knob_that_one_family_searches_by_itself_is_named_for_the_others() -> None:
+    text = replace(TOKENS, inputs=(replace(TOKENS.inputs[0], unknown=1),))
+    assert always_searched(["linear"], TOKENS) == ("ngrams", "buckets")
+    assert always_searched(["mlp", "my:build"], text) == ("depth", "width")
+    assert always_searched(["linear", "mlp"], DIGITS) == ("depth", "width")
+    assert searched_knobs(["depth", "ngrams", "vocabulary", "norm"]) == (
+        "ngrams",
+        "norm",
+    )
 
 
 def test_a_pool_within_a_mask_holds_those_specs_and_their_sizes() -> None:

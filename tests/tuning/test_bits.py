@@ -64,6 +64,9 @@ def test_the_answer_is_a_network_with_its_bits(stored_run: Run) -> None:
     assert f"in {best.bits} bits" in text
     assert f"bits of the best: {best.bits}, " in text
     assert "bytes are of the weights alone" in text
+    told = [note.text for note in stored_run.report().notes if note.is_decisive]
+    is_told = any("max_bytes is of weights alone" in note for note in told)
+    assert is_told == (best.bits != 32)
     assert ",bits," in stored_run.to_text("csv").splitlines()[0]
     assert "bits" in stored_run._repr_html_()
 

@@ -66,7 +66,10 @@ def test_settings_are_the_same_however_they_are_written() -> None:
         (Task.of("vector", (8,), classes=2), ["mlp"]),
         (Task.of("image", (8, 8, 1), classes=2), ["mlp"]),
         (Task.of("image", (12, 12, 1), classes=2), ["cnn", "resnet"]),
-        (Task.of("tokens", (9,), classes=2, vocabulary=5), ["mlp", "transformer"]),
+        (
+            Task.of("tokens", (9,), classes=2, vocabulary=5),
+            ["linear", "mlp", "cnn"],
+        ),
         (Task.of("sequence", (9, 4), classes=2), ["rnn"]),
         (Task.of("spectrogram", (98, 40), classes=2), ["cnn", "rnn"]),
         (Task(2 * (Input("a", "tokens", (9,), 5),), ()), ["transformer"]),
@@ -76,7 +79,7 @@ def test_auto_takes_the_families_that_suit_the_inputs(
     task: Task, names: list[str]
 ) -> None:
     assert [family.name for family in families_for(("auto",), task)] == names
-    first = ["linear"] if len(task.inputs) == 1 else []
+    first = ["rnn"] if task.inputs[0].kind == "image" else []
     both = families_for((*first, "auto", names[0]), task)
     assert [family.name for family in both] == [*first, *names]
 
@@ -92,6 +95,9 @@ def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
     assert plan.notes[0] == first
     assert plan.notes[1].startswith("Family resnet is left out: No resnet fits max_")
     assert "-cnn-500params-" in plan.name
+    texts = (["it is good", "it is bad"] * 20, ["yes", "no"] * 20)
+    note = made_plan(data=load_dataset(texts)).notes[0]
+    assert note == "Family auto: linear, mlp and cnn, for texts of up to 3 tokens."
 
 
 def test_auto_leaves_out_a_family_that_a_setting_does_not_suit() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 from tensorboard.plugins.hparams import metadata
 from tuning.boards import SMALL, Board, board_on, small_run, trainings
 from tuning.made_data import digits
@@ -305,6 +306,25 @@ def test_families_of_one_run_share_the_columns_of_their_knobs(tmp_path: Path) ->
     assert infos["width"].domain_interval.max_value == max(widths)
     shown = {name for name, info in infos.items() if info.differs}
     assert shown == {"depth", "width", "learning_rate", "params", "family"}
+
+
+def test_a_language_model_has_no_columns_of_a_linear_baseline(tmp_path: Path) -> None:
+    words = ("one", "two", "three", "four", "five")
+    texts = [" ".join((*words[n % 5 :], *words[: n % 3])) + "." for n in range(60)]
+    (tmp_path / "said.txt").write_text("\n".join(texts))
+    run = described(tmp_path, data=str(tmp_path / "said.txt"), max_params=10**6)
+    infos, _ = infos_of(run)
+    assert infos.keys() >= {"depth", "width", "tied"} and "vocabulary" not in infos
+
+
+def test_knobs_have_the_values_that_were_trained_beside_those_of_a_search(
+    run: Run,
+) -> None:
+    values = infos_of(run)[0]["norm"].domain_discrete.values
+    assert [item.string_value for item in values] == ["batch"]
+    others = [replace(t, spec=t.spec.with_knobs(norm="layer")) for t in run.trainings]
+    values = infos_of(Run(run.folder, others))[0]["norm"].domain_discrete.values
+    assert {item.string_value for item in values} == {"batch", "layer"}
 
 
 @pytest.mark.parametrize("searched", ["family", "hypermodel"])

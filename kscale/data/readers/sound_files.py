@@ -59,7 +59,8 @@ class SoundReader(FileReader):
             lasting, read = sound_header(path).seconds, self.samples / self.rate
             is_cut = self.is_whole and lasting > read + _LEAST_CUT
             says = f"{path} lasts {lasting:.1f} seconds, of which {read:.1f} are read."
-            yield replace(example, notes={self.name: says} if is_cut else {})
+            note = says if is_cut else self.is_whole and _missing(path)
+            yield replace(example, notes={self.name: note} if note else {})
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -102,7 +103,13 @@ def heard_seconds(path: Path) -> float:
 
 
 def check_whole(path: Path) -> None:
-    """Refuse a WAV file that ends before the size that its header promises.
+    """Refuse a WAV file that ends before the size that its header promises."""
+    if missing := _missing(path):
+        raise DataError(missing)
+
+
+def _missing(path: Path) -> str:
+    """What a WAV file lacks of the size that its header promises, if anything.
 
     Programs that write to a pipe promise the most there can be. Some promise 8 bytes
     more than there are.
@@ -110,10 +117,9 @@ def check_whole(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(8)
     held, promised = path.stat().st_size, int.from_bytes(head[4:], "little")
-    if head.startswith(b"RIFF") and held < promised < _UNKNOWN_SIZE:
-        raise DataError(
-            f"{path} is cut short: it has {held:,} of {promised + 8:,} bytes."
-        )
+    if not head.startswith(b"RIFF") or not held < promised < _UNKNOWN_SIZE:
+        return ""
+    return f"{path} is cut short: it has {held:,} of {promised + 8:,} bytes."
 
 
 _SAMPLES_AT_ONCE = 2**16

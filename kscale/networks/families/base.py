@@ -40,6 +40,7 @@ class Knob:
 
     Args:
         default: Value of a spec that does not name the knob.
+        usual: Default for a task, where that depends on the task.
         values: Values that a search tries, in ascending order where there is one.
         meaning: What the knob does, in half a sentence.
         low: Least number allowed besides the default; None where only `values` are.
@@ -52,6 +53,7 @@ class Knob:
         name: Name in specs, on the command line and in reports; that of the parameter
             of the family's function.
         is_optional: Whether specs leave out the knob where it has its default.
+        is_searched: Whether a search varies the knob unless it is set.
     """
 
     default: Value
@@ -65,6 +67,12 @@ class Knob:
     is_open: bool = False
     name: str = ""
     is_optional: bool = False
+    is_searched: bool = False
+    usual: Callable[[Task], Value] | None = None
+
+    def default_for(self, task: Task) -> Value:
+        """Value for a task, where nobody names the knob."""
+        return self.default if self.usual is None else self.usual(task)
 
     def values_for(self, task: Task) -> tuple[Value, ...]:
         """Values that a search tries for a task."""
@@ -110,14 +118,26 @@ def knob(default: Value, values: Sequence[Value], meaning: str, **more: Any) -> 
 
 def depth_knob(default: int, values: tuple[int, ...], meaning: str) -> Any:
     """The depth of a family."""
-    return knob(default, values, meaning, low=1, high=10_000)
+    return knob(default, values, meaning, low=1, high=10_000, is_searched=True)
 
 
 def width_knob(default: int, high: int, meaning: str) -> Any:
     """The width of a family: multiples of 8, from 32 on in steps of a quarter."""
-    quarters = (2**octave // 4 * n for octave in range(5, 20) for n in range(4, 8))
-    values = [value for value in (8, 16, 24, *quarters) if value <= high]
-    return knob(default, values, meaning, low=1, high=1_000_000)
+    values = (8, 16, 24, *quarters(32, high))
+    return knob(default, values, meaning, low=1, high=1_000_000, is_searched=True)
+
+
+def quarters(low: int, high: int) -> tuple[int, ...]:
+    """Numbers from a power of two on, in steps of a quarter of it.
+
+    Example:
+
+    >>> quarters(32, 80)
+    (32, 40, 48, 56, 64, 80)
+    """
+    octaves = range(low.bit_length() - 1, high.bit_length())
+    values = (2**octave // 4 * n for octave in octaves for n in range(4, 8))
+    return tuple(value for value in values if value <= high)
 
 
 def learning_rate_knob(default: float, low: float, high: float) -> Knob:
@@ -365,13 +385,17 @@ class Family:
             raise SpecError(unknown_name(f"knob of {self.name}", name, known))
         return known[name]
 
-    def spec(self, **knobs: Any) -> Spec:
-        """A spec of this family; knobs not named keep their default.
+    def spec(self, task: Task | None = None, /, **knobs: Any) -> Spec:
+        """A spec of this family; knobs not named keep their default, or what is usual
+        for a task.
 
         Raises:
             SpecError: A knob is unknown or its value makes no sense.
         """
-        chosen = {name: knob.default for name, knob in self.all_knobs.items()}
+        chosen = {
+            name: knob.default_for(task) if task else knob.default
+            for name, knob in self.all_knobs.items()
+        }
         for name, value in knobs.items():
             if name not in chosen:
                 raise SpecError(unknown_name(f"knob of {self.name}", name, chosen))

@@ -56,7 +56,12 @@ def _network(
     activation: str = base.activation_knob(
         ("relu", "gelu", "silu"), "function after each convolution"
     ),
-    norm: str = base.knob("batch", ("none", "batch"), "what is normalized"),
+    norm: str = base.knob(
+        "batch",
+        ("none", "batch"),
+        "what is normalized; none is the default for tokens",
+        usual=tokens.norm_for,
+    ),
     stages: int = images.STAGES,
     early: int = base.knob(
         0,

@@ -3,7 +3,8 @@
 There is no depth (it is shown as 0) and no width: the inputs are flattened and read by
 one dense layer. Every token id has one weight for each output; the output is ten times
 the average of the weights of all tokens that are not padding, which is logistic
-regression on a bag of words; with `ngrams=2` on a bag of words and pairs of words.
+regression on a bag of words; with `ngrams=2` on a bag of words and pairs of words, of
+which `buckets` decide the size.
 
 Example:
 
@@ -11,6 +12,8 @@ Example:
 >>> FAMILY.size(FAMILY.spec(), Task.of("image", (28, 28, 1), classes=10)).params
 7850
 """
+
+from dataclasses import replace
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
@@ -26,8 +29,8 @@ def _network(
     task: Task,
     *,
     vocabulary: int = tokens.VOCABULARY,
-    ngrams: int = tokens.NGRAMS,
-    buckets: int = tokens.BUCKETS,
+    ngrams: int = replace(tokens.NGRAMS, is_searched=True),
+    buckets: int = replace(tokens.BUCKETS, is_searched=True),
 ) -> bp.Blueprint:
     item = task.inputs[0]
     if not task.targets:

@@ -43,7 +43,12 @@ def _network(
     activation: str = base.activation_knob(
         ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
     ),
-    norm: str = base.knob("batch", ("none", "batch", "layer"), "what is normalized"),
+    norm: str = base.knob(
+        "batch",
+        ("none", "batch", "layer"),
+        "what is normalized; none is the default for tokens",
+        usual=tokens.norm_for,
+    ),
     dropout: float = base.share_knob(
         0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of hidden units dropped in training"
     ),

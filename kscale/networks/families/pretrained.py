@@ -37,6 +37,7 @@ def _network(
         "mobilenet_v2_1.0",
         tuple(NETWORKS),
         "network of keras.applications, with its alpha",
+        is_searched=True,
     ),
     tuned: str = base.knob("head", ("head", "all"), "what is trained"),
     side: int = base.knob(

@@ -18,6 +18,8 @@ from kscale.networks.word_layers import Ngrams
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)
+# Up to the 2,000,000 of fastText's programs.
+_BUCKETS = (0, *base.quarters(4096, 2_000_000))
 
 
 def vocabularies_for(task: Task) -> tuple[base.Value, ...]:
@@ -44,6 +46,17 @@ def ngrams_for(task: Task) -> tuple[base.Value, ...]:
     return (1, 2, 3) if all(it.kind == "tokens" for it in task.inputs) else (1,)
 
 
+def buckets_for(task: Task) -> tuple[base.Value, ...]:
+    """Values of `buckets` that a search tries: more than 0 for tokens only."""
+    return _BUCKETS if all(it.kind == "tokens" for it in task.inputs) else (0,)
+
+
+def norm_for(task: Task) -> base.Value:
+    """The usual `norm` of averages and convolutions: none for tokens (Joulin et al.
+    2016, Kim 2014), of which batches have too few of each for statistics."""
+    return "none" if task.inputs[0].kind == "tokens" else "batch"
+
+
 VOCABULARY = base.knob(
     0,
     (*_VOCABULARIES, 0),
@@ -51,6 +64,7 @@ VOCABULARY = base.knob(
     low=0,
     suited=vocabularies_for,
     name="vocabulary",
+    is_searched=True,
 )
 
 EMBEDDING_WIDTH = base.knob(
@@ -71,9 +85,10 @@ NGRAMS = base.knob(
 
 BUCKETS = base.knob(
     0,
-    (0, 5000, 10_000, 20_000, 50_000, 100_000),
+    _BUCKETS,
     "ids that all runs of tokens share; 0 is as many as tokens have",
     low=0,
+    suited=buckets_for,
     name="buckets",
     is_optional=True,
 )

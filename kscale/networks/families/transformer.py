@@ -82,14 +82,16 @@ def _network(
     narrow = tokens.features_of(task.inputs[0], embedding_width, width)
     if task.inputs[0].kind == "tokens":
         frames.frame_layers(task, stacked)  # refuses sounds' knobs
-        layers = _embeddings(task, narrow, vocabulary, positions)
+        layers = _embeddings(task, narrow, vocabulary, positions, token_dropout)
+        whole = []
     else:
         tokens.refuse_knobs_of_tokens(task, vocabulary=vocabulary)
         layers = _of_frames(task, narrow, stacked, positions)
+        whole = base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
     if norm == "post":
         layers.append(bp.LayerNorm(name="embeddings/norm"))
     layers += base.dropped(dropout, "embeddings/dropout")
-    layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
+    layers += whole
     if embedding_width or task.inputs[0].vectors:
         layers.append(bp.Dense(width, name="embeddings/project"))
     mask = ("mask",) if any(layer.name == "mask" for layer in layers) else ()
@@ -116,9 +118,14 @@ def _rows(positions: int, length: int) -> int:
 
 
 def _embeddings(
-    task: Task, width: bp.Count, vocabulary: int, positions: int
+    task: Task, width: bp.Count, vocabulary: int, positions: int, dropout: float
 ) -> list[bp.Layer]:
-    """The sum of the embeddings of all inputs and of the positions; the mask."""
+    """The sum of the embeddings of all inputs and of the positions; the mask.
+
+    Tokens are dropped before their positions are added: nothing but zeros, as of a
+    short text all of whose tokens are dropped, would be normalized in every block, and
+    gradients would grow a thousandfold each time.
+    """
     length = task.inputs[0].shape[0]
     if any(item.shape != (length,) for item in task.inputs):
         raise SpecError(
@@ -130,6 +137,9 @@ def _embeddings(
     tables: list[bp.Layer] = []
     for item, name in zip(task.inputs, summands, strict=True):
         tables += tokens.embedded(item, vocabulary, width, name)
+        tables += base.dropped(dropout, f"{name}/whole_dropout", positions=True)
+    if dropout:
+        summands = [f"{name}/whole_dropout" for name in summands]
     rows = _rows(positions, length)
     return [
         bp.PaddingMask(name="mask", inputs=(ids,)),

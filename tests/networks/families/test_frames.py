@@ -74,6 +74,16 @@ def test_padding_changes_no_logits_and_is_a_sure_blank(name, knobs):
     assert (before[1, 6 // stacked :, 1:] == -1e4).all()
 
 
+@pytest.mark.parametrize("name", ["rnn", "transformer"])
+def test_silence_writes_no_more_than_a_step(name):
+    knobs = {"bidirectional": True} if name == "rnn" else {}
+    spec = find_family(name).spec(depth=1, width=8, **knobs)
+    model = build_model(find_family(name).blueprint(spec, task_of(12)))
+    logits = np.array(model(np.zeros((2, 12, 5), np.float32)))
+    assert np.isfinite(logits).all()
+    assert (logits[:, 1:, 1:] == -1e4).all() and (logits[:, 0] > -1e3).all()
+
+
 def test_steps_that_are_too_long_for_a_transcript_are_refused():
     family = find_family("rnn")
     task = task_of(step=250, samples=1600, rate=8000)

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from contracts.family import check_size_equals_keras
 
 from kscale.building.models import build_model
@@ -129,3 +131,17 @@ def test_size_of_an_mlp_on_tokens_by_hand() -> None:
     hidden = 5 * 16 + 16 * 16
     assert size.params == 7 * 5 + hidden + 2 * 16 + 16 * 3 + 3
     assert size.flops == 2 * (hidden + 16 * 3)  # rows are looked up, averages are free
+
+
+def test_a_text_whose_tokens_are_all_dropped_has_gradients_like_others() -> None:
+    """Zeros alone, normalized in each block, would make them 1e8 times as large."""
+    family = find_family("transformer")
+    spec = family.spec(depth=3, width=8, token_dropout=0.5)
+    model = build_model(family.blueprint(spec, text(11)), seed=1)
+    ids, labels = np.zeros((64, 6), np.int32), np.zeros(64, np.int32)
+    ids[:, 0] = 5
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with tf.GradientTape() as tape:
+        value = loss(labels, model(ids, training=True))
+    gradients = tape.gradient(value, model.trainable_variables)
+    assert float(tf.linalg.global_norm(gradients)) < 100

@@ -92,7 +92,7 @@ search_options = options.option_group(
         type=_FAMILY_OR_AUTO,
         multiple=True,
         default=("auto",),
-        help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
+        help=f"{', '.join(FAMILIES)}, or 'auto' for those that suit the data.",
     ),
     asked("search", multiple=True, metavar="KNOB"),
     options.settings_option,

@@ -201,7 +201,8 @@ def _origin(described: Described) -> str:
     strata = dict.fromkeys(head.stratum for head in named)
     how = f"with the same share of each {' or '.join(strata)}"
     if described["cut_by"]:
-        how = f"in whole groups of {printable(described['cut_by'])}"
+        by = printable(described["cut_by"])
+        how = f"in whole groups of {by[0].lower()}{by[1:]}"
     return f"{' and '.join(cut)} cut from the training examples, {how}"
 
 

@@ -61,13 +61,13 @@ def test_cautions_name_what_is_unbalanced_rare_or_uncertain(data: Dataset) -> No
 
 
 def test_data_on_disk_and_groups_are_reported() -> None:
-    people = RawArray.of("column 'person'", np.arange(len(Y)) // 9)
+    people = RawArray.of("Column 'person'", np.arange(len(Y)) // 9)
     part = RawPart.of(X, (Y == "common").astype(int))
     raw = RawData({"train": part}, groups={"train": people})
     data = dataset_of("made", raw, Options(memory=1), 0)
     found = data.describe()
     assert found["memory"] == {"bytes": X.nbytes, "streamed": True}
-    assert found["cut_by"] == "column 'person'"
+    assert found["cut_by"] == "Column 'person'"
     text = " ".join(str(data).split())
     assert "in whole groups of column 'person'" in text
     assert "streamed from disk" in text

@@ -87,6 +87,18 @@ def test_a_text_file_is_one_example(tmp_path: Path) -> None:
     assert "b.txt:2 is not UTF-8: byte 6 of the file" in error
 
 
+def test_lines_are_examples_and_a_file_of_blank_ones_is_an_error(
+    tmp_path: Path,
+) -> None:
+    reader = TextReader(by_line=True)
+    two = write_text(tmp_path / "two.txt", "one two\n\n  three \n")
+    found = [(each.source, each.raw) for each in reader.examples(two)]
+    assert [source for source, _ in found] == [f"{two}:1", f"{two}:3"]
+    blank = write_text(tmp_path / "blank.txt", "\n  \n")
+    (example,) = reader.examples(blank)
+    assert "blank.txt holds no text: each line of words" in example.error
+
+
 def test_texts_are_read_of_columns_too(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", ["body", "title"], ["b", "NA"], ["", "d"])
     assert read(TEXTS, path) == [("a.csv:2", ["NA", "b"]), ("a.csv:3", ["d", ""])]

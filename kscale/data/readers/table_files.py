@@ -164,10 +164,13 @@ class TextReader(FileReader):
         if not self.by_line:
             yield Example(str(path), {**raw, self.name: text})
             return
-        for number, line in enumerate(text.item().splitlines(), 1):
-            if line.strip():
-                given = {**raw, self.name: np.array(line.strip(), TEXT)}
-                yield Example(f"{path}:{number}", given)
+        lines = map(str.strip, text.item().splitlines())
+        numbered = [(number, line) for number, line in enumerate(lines, 1) if line]
+        if not numbered:
+            raise DataError(f"{path} holds no text: each line of words is an example.")
+        for number, line in numbered:
+            given = {**raw, self.name: np.array(line, TEXT)}
+            yield Example(f"{path}:{number}", given)
 
     @property
     def name(self) -> str:

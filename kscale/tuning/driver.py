@@ -165,14 +165,14 @@ class Driver:
         trials = counted(tried, "trial")
         if request.trials is not None:
             trials = f"{tried:,} of {counted(most, 'trial')}"
-        if is_short and self.policy.is_limited:
+        if (flat := self.searcher.flat(self.trainings)) is not None:
+            notes.insert(0, flat_search(self.plan, flat))
+        elif is_short and self.policy.is_limited:
             notes.insert(
                 0,
                 f"The time limit ended the search after {trials}; the same command "
                 "goes on with it.",
             )
-        elif (flat := self.searcher.flat(self.trainings)) is not None:
-            notes.insert(0, flat_search(self.plan, flat))
         elif is_short and self.plan.effort is not None:
             notes.insert(0, spent_effort(self.plan, self.trainings))
         return notes

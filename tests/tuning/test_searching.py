@@ -276,6 +276,15 @@ def test_a_generous_time_limit_changes_nothing_but_the_order(
     assert run.best().spec == finished.best().spec
 
 
+def test_a_search_that_stops_by_itself_does_not_blame_the_time_limit(
+    tmp_path: Path,
+) -> None:
+    asked = {"family": "mlp", "max_params": 1500, "epochs": 2, "finalist_seeds": 1}
+    run = tune(digits(), run=tmp_path / "run", time_limit=3600, **asked)
+    said = " ".join(note.text for note in run.report().notes)
+    assert "The search stopped by itself" in said and "time limit" not in said
+
+
 def test_an_effort_that_is_spent_adds_nothing_and_says_so(tmp_path: Path) -> None:
     """Whatever a training takes, eight of equal length are more than three."""
     old = Path(__file__).parent.parent / "golden" / "format_2"

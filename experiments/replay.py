@@ -13,27 +13,8 @@ fit. Figures are means over the tasks of a table and the repeats, all searchers 
 same seeds, 10^6 apart. Without TABLE: those in `../shared/tables` that are
 there, and kscale's own (`ground_truth.py`). `--smoke`: two repeats at one limit (10 s).
 
-Result of `--searcher auto`, regrets at 5, 10, 20 and 50 trainings (standard errors are
-printed beside them), on one core of a machine that others used too:
-
-| table, repeats | 5 % fit | 20 % fit | 50 % fit |
-|---|---|---|---|
-| NAS-Bench-Macro, 30 | .30 .20 .14 .09 | .55 .16 .06 .06 | .53 .30 .16 .07 |
-| FCNet, 30 | .25 .13 .02 .02 | .32 .18 .10 .02 | .35 .17 .09 .05 |
-| HPOBench, 12 | 2.5 1.6 1.1 .73 | 2.2 1.5 1.2 .81 | 2.2 1.5 .95 .47 |
-| LCBench, 4 | .59 .35 .11 .00 | 1.2 .53 .21 .01 | 1.5 1.0 .13 .02 |
-
-`--searcher random --repeats 30` on NAS-Bench-Macro: 1.76 .77 .45 .18, 1.95 .97 .58 .36,
-1.68 1.08 .76 .55. Tried on the tables and dropped: the expected score alone, in place
-of the score that was seen, to rank what had its full length (LCBench, 5 % fit, 20
-trainings, 14 runs: .15 against .11); first networks at random in place of unlike ones
-(HPOBench, 5 trainings, 40 runs each: 2.3, 3.3, 3.6 against 1.5, 1.9, 2.7 points); less
-prior noise (no difference that can be seen); a fitted law of size as the mean of the
-model (NAS-Bench-Macro, 20 % fit, 4 paired runs only, 10 and 20 trainings: .148 .048
-against .168 .048, a difference of .020 +- .041 and of none). Kept: a part of the model
-for each single knob (NAS-Bench-Macro, 20 runs, 10 and 20 trainings: .15 .13, .22 .07,
-.39 .23 against .16 .15, .26 .12, .47 .26). Fewer than 20 paired repeats each on some of
-them.
+Result of `--searcher auto`: `results/searches.md`, with what was tried and dropped. The
+matrices are small: `OPENBLAS_NUM_THREADS=1` makes a replay three times as fast.
 """
 
 import argparse

@@ -285,7 +285,7 @@ class _Prior:
     def __init__(self, groups: int) -> None:
         # More features need longer scales to be as near to one another.
         scale = 0.7 + 0.5 * np.log(max(1.0, groups / 4))
-        self.mean = np.array([-5.0, -1.0, -2.5, 0.0, 0.5, 0.0, *[scale] * groups])
+        self.mean = np.array([-5.0, -1.0, -2.5, 0.0, 0.0, 0.0, *[scale] * groups])
         self.deviation = np.array([1.5, 0.8, 1.0, 0.5, 0.5, 1.5, *[0.8] * groups])
 
     def draw(self, rng: np.random.Generator, number: int) -> Values:

@@ -30,7 +30,8 @@ from kscale.errors import KscaleError, SpecError, sentence_of  # noqa: E402
 from kscale.networks.blueprint import without_augmentation  # noqa: E402
 from kscale.networks.device import device_size  # noqa: E402
 from kscale.networks.families import FAMILIES  # noqa: E402
-from kscale.ship.device_file import needs_of  # noqa: E402
+from kscale.ship.device_file import write_int8  # noqa: E402
+from kscale.ship.micro import arena_bytes  # noqa: E402
 from kscale.ship.packaging import with_preprocessing  # noqa: E402
 from kscale.task.tasks import InputKind, Target, Task  # noqa: E402
 
@@ -131,7 +132,9 @@ def measured(number: int, case: Case) -> tuple[int, int]:
     if kind == "tokens":
         examples = random.integers(1, VOCABULARY, (16, *shape)).astype(np.int32)
     with TemporaryDirectory() as folder:
-        return needs_of(model, task, {name: examples}, Path(folder))
+        path = Path(folder, "int8.tflite")
+        write_int8(model, task, {name: examples}, path)
+        return path.stat().st_size, arena_bytes(path)
 
 
 def row_of(number: int, case: Case) -> tuple[str, ...]:

@@ -15,23 +15,10 @@ from kscale.data.raw import RawData
 from kscale.data.sources import tfds
 from kscale.data.sources.arrays import raw_data_of_arrays, raw_data_of_npz
 from kscale.data.sources.folders import raw_data_of_folder
-from kscale.data.sources.named import (
-    KERAS_DATASETS,
-    SOURCES,
-    Embedded,
-    KerasDataset,
-)
+from kscale.data.sources.named import KERAS_DATASETS, SOURCES, Embedded, KerasDataset
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
-from kscale.data.sources.tables.csv_file import (
-    Files,
-    csv_parts,
-    is_table,
-    table_name,
-)
-from kscale.data.sources.tables.sequences import (
-    raw_data_of_next,
-    raw_data_of_pairs,
-)
+from kscale.data.sources.tables.csv_file import Files, csv_parts, is_table, table_name
+from kscale.data.sources.tables.sequences import raw_data_of_next, raw_data_of_pairs
 from kscale.data.sources.tables.speech_table import (
     holds_sounds,
     raw_data_of_speech_table,

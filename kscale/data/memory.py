@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import (
-    Rows,
-    StoredRows,
-    byte_rows,
-    chunks_of,
-    row_bytes,
-)
+from kscale.data.example_rows import Rows, StoredRows, byte_rows, chunks_of, row_bytes
 from kscale.data.raw import RawData
 from kscale.task.tasks import Input
 

@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import (
-    MadeRows,
-    Rows,
-    is_in_memory,
-    lazy_rows,
-    row_bytes,
-)
+from kscale.data.example_rows import MadeRows, Rows, is_in_memory, lazy_rows, row_bytes
 from kscale.data.memory import held, most_bytes
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
@@ -46,10 +40,7 @@ def read_once(part: Part) -> Part:
 
 
 def fitted_to(
-    seen: Sequence[Any],
-    view: View,
-    train: Part,
-    made: Mapping[str, Preprocessing],
+    seen: Sequence[Any], view: View, train: Part, made: Mapping[str, Preprocessing]
 ) -> dict[str, Preprocessing]:
     """What makes some inputs, or labels of some targets, of a view, fitted on the
     training part, of what makes those of all that there is to see."""

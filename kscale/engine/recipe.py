@@ -70,11 +70,7 @@ class Recipe:
         return examples // self.batch_size
 
     def order(
-        self,
-        examples: int,
-        seed: int,
-        epoch: int,
-        lengths: NDArray[Any] | None = None,
+        self, examples: int, seed: int, epoch: int, lengths: NDArray[Any] | None = None
     ) -> NDArray[np.int32]:
         """Examples of each step of an epoch, `(steps, batch_size)`.
 

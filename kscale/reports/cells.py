@@ -264,7 +264,8 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
         stored = f" in {row.bits} bits ({format_bytes(row.bytes)} of weights)"
     return (
         f"{row.params:,} params{stored}, {_score_cell(report, row)}{report.unit} "
-        f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
+        f"{metric_name(report.objective)}"
+        f"{_test_text(report, row) + _int8_text(report, row) if tested else ''}"
     )
 
 
@@ -285,6 +286,14 @@ def _test_text(report: Report, row: Row) -> str:
         return text
     low, high = (score_text(report, end) for end in (row.test_low, row.test_high))
     return f"{text} (95 % interval {low} to {high})"
+
+
+def _int8_text(report: Report, row: Row) -> str:
+    if row.int8 is None:
+        return ""
+    scores = [row.int8[1].score, row.int8[1].test_score]
+    given = [f"{score_text(report, s)}{report.unit}" for s in scores if s is not None]
+    return f"; as an int8 file {', and on the test part '.join(given)}"
 
 
 def mark_lines(report: Report, rows: Sequence[Row]) -> list[str]:
@@ -310,7 +319,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         "finalists and baselines are of such weights, and others of float32",
         "memory": "bytes that training holds, predicted from the size",
         "flash": "bytes of the int8 LiteRT file, measured (predicted); scores are of "
-        "float32, and kscale compress --method int8 has that of the file",
+        "float32, and a note has those of the files",
         "RAM": "bytes that TensorFlow Lite Micro needs for it, measured (predicted)",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",

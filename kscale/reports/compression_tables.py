@@ -154,7 +154,7 @@ def _trains(text: str) -> bool:
 def _test_text(found: Compressions) -> str | None:
     tests = [found.chosen.test, found.plain.test]
     texts = [
-        f"{test.method} {with_error(found.objective, test.score, test.stderr or 0.0)}"
+        f"{test.method} {with_error(found.objective, test.score, test.stderr)}"
         for test in tests[: 1 if found.chosen is found.plain else 2]
         if test is not None and test.score is not None
     ]
@@ -176,8 +176,9 @@ def _is_of_zeros(row: Compressed, plain: Compressed) -> bool:
     return zipped and mine.bytes > _ZEROS * its.bytes
 
 
-def with_error(objective: Objective, score: float, error: float) -> str:
+def with_error(objective: Objective, score: float | None, error: float | None) -> str:
     """A score with its standard error, in per cent for shares."""
+    score, error = score or 0.0, error or 0.0
     form = _form(objective, error)
     factor = 100 if objective.is_share else 1
     return f"{factor * score:{form}} ± {factor * error:{form}}"

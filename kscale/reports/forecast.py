@@ -18,12 +18,7 @@ from kscale.runs.law.data_law import ExamplesTable, examples_table
 from kscale.runs.law.law import TRUSTED, Law, Predicted, Reached
 from kscale.runs.law.points import Point, parse_sizes, points_of
 from kscale.runs.law.quantities import Quantity, real
-from kscale.runs.law.run_points import (
-    RunPoints,
-    are_enough,
-    run_points,
-    with_subsets,
-)
+from kscale.runs.law.run_points import RunPoints, are_enough, run_points, with_subsets
 from kscale.text import Grid, counted, grid_table, plain_text, printable
 from kscale.units import format_count
 

@@ -7,6 +7,7 @@ from typing import Any
 from kscale.errors import SpecError
 from kscale.networks.budget import used_by
 from kscale.networks.families import FAMILIES
+from kscale.reports.compression_tables import with_error
 from kscale.reports.evidence import skills_of
 from kscale.reports.quality import number_text
 from kscale.reports.report import Note, Report, Row
@@ -35,6 +36,7 @@ def notes_of(report: Report) -> tuple[Note, ...]:
         *_budget(report, best),
         *_stored(best),
         *_on_device(report),
+        *_in_int8(report),
         *_proof(report, best),
         *_present_fed(report),
         *failures,
@@ -240,6 +242,23 @@ def _on_device(report: Report) -> Iterator[Note]:
             )
         elif row.fit.status == "failed":
             yield Note(f"{row.label} was not measured: {row.fit.reason}.")
+
+
+def _in_int8(report: Report) -> Iterator[Note]:
+    """What the int8 files of finalists reach, beside their weights in float32."""
+    texts = [
+        f"{row.label} {with_error(report.objective, fit.score, fit.stderr)}"
+        f"{report.unit} (those weights in float32 "
+        f"{with_error(report.objective, trained.score, trained.stderr)})"
+        for row in report.networks
+        if row.int8
+        for trained, fit in [row.int8]
+    ]
+    if texts:
+        yield Note(
+            f"Run as int8 files on the validation part: {'; '.join(texts)}. The scores "
+            "of float32 choose among networks."
+        )
 
 
 def _budget(report: Report, best: Row) -> Iterator[Note]:

@@ -52,6 +52,8 @@ _FIGURES = (
 )
 """Attributes of a row that CSV and JSON hold, in their order."""
 
+_INT8 = ("score", "stderr", "test_score", "test_stderr")
+
 
 def report_text(
     report: Report, width: int = 88, all_rows: bool = False, colour: bool = False
@@ -245,6 +247,9 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
         "knobs": row.knobs,
         "bits": row.bits,
         **{name: _finite(figure) for name, figure in _figures(row).items()},
+        "int8": None
+        if row.int8 is None
+        else {n: getattr(row.int8[1], n) for n in _INT8},
         "by_seed": row.by_seed,
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),

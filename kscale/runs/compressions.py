@@ -148,9 +148,7 @@ class Compressions:
 
 
 def compressions_of(
-    records: Iterable[Compression],
-    objective: Objective,
-    max_bytes: int | None = None,
+    records: Iterable[Compression], objective: Objective, max_bytes: int | None = None
 ) -> list[Compressions]:
     """The methods tried on each training that was compressed to files.
 

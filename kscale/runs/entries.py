@@ -125,6 +125,14 @@ class ScoredModel(SeedMean):
         """Bytes of RAM on a microcontroller: measured, or else predicted."""
         return self._on_device("ram")
 
+    @property
+    def int8(self) -> tuple[Training, DeviceFit] | None:
+        """A training whose int8 file was scored, and the scores; None without one."""
+        fit = self.fit if self.fit and self.fit.score is not None else None
+        trained = [each for each in self.results if isinstance(each, Training)]
+        found = (each for each in trained if fit and each.key == fit.training)
+        return next(((each, fit) for each in found if fit), None)
+
     def _on_device(self, name: str) -> int | None:
         """A figure of the fit."""
         measured = getattr(self.fit, name, None)

@@ -337,6 +337,9 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
         predicted_flash, predicted_ram: Bytes of the file and of the interpreter's
             arena, as predicted before training.
         flash, ram: Bytes as measured of the trained network; None if they were not.
+        training: Key of the training whose weights the file that was measured has.
+        score, stderr: Of that file on the validation part; None if not scored.
+        test_score, test_stderr: On the test part; None but for answers.
         status, reason: Whether the network could be measured, and why not.
         seconds: Time of converting and measuring.
     """
@@ -346,6 +349,11 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
     predicted_ram: Count
     flash: Count | None = None
     ram: Count | None = None
+    training: str = ""
+    score: Number | None = None
+    stderr: Amount | None = None
+    test_score: Number | None = None
+    test_stderr: Amount | None = None
     status: Status = "ok"
     reason: str = ""
     seconds: Amount = 0.0

@@ -137,11 +137,7 @@ class RungJobs:
                 each.jobs[job.epochs_to] = job
                 each.is_out = True
                 rows.append(Row(place, self.left(job.epochs_to), None))
-        return State(
-            begun,
-            rows,
-            [job for job in jobs if not is_known(job, whole)],
-        )
+        return State(begun, rows, [job for job in jobs if not is_known(job, whole)])
 
     def job(self, number: int, place: int, epochs: int, begun: int = 0) -> Job:
         """The job that trains a candidate up to a rung.

@@ -48,11 +48,7 @@ class DrawnPool:
     most_refused = 30
 
     def __init__(
-        self,
-        source: Source,
-        budget: Budget,
-        seed: int = 0,
-        seconds: float = math.inf,
+        self, source: Source, budget: Budget, seed: int = 0, seconds: float = math.inf
     ) -> None:
         self.source = source
         self.budget = budget

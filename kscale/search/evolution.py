@@ -108,10 +108,7 @@ class EvolutionSearcher(FirstJobs):
         return None
 
     def _parent(
-        self,
-        history: Sequence[Training],
-        jobs: Sequence[Job],
-        rng: np.random.Generator,
+        self, history: Sequence[Training], jobs: Sequence[Job], rng: np.random.Generator
     ) -> Point:
         """The best of a few of the latest; one that failed only where all did."""
         scores = {

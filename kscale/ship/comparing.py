@@ -15,7 +15,7 @@ from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Scaling, unscaled
 from kscale.networks.families.base import Spec
 from kscale.ship.runtimes import Arrays
-from kscale.task.evaluation import Scores, evaluate
+from kscale.task.evaluation import Pairs, Scores, evaluate
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
 
@@ -128,16 +128,17 @@ def scored(
     objective: Objective, task: Task, labels: Arrays, given: Arrays
 ) -> Scores | None:
     """What answers reach; None without labels."""
-    if not labels:
-        return None
-    pairs = {t.name: _pair(t, labels[t.name], given[t.name]) for t in task.targets}
-    return evaluate(objective, task, pairs)
+    return evaluate(objective, task, pairs_of(task, labels, given)) if labels else None
+
+
+def pairs_of(task: Task, labels: Arrays, given: Arrays) -> Pairs:
+    """What metrics take, by target, for probabilities or values."""
+    return {t.name: _pair(t, labels[t.name], given[t.name]) for t in task.targets}
 
 
 def _pair(
     target: Target, labels: NDArray[Any], given: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels, and what metrics follow from, for probabilities or values."""
     if target.head.kept is None:
         return labels, given
     logits = np.log(np.maximum(given, np.finfo(np.float32).tiny))

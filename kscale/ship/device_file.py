@@ -5,23 +5,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kscale.data.dataset import Dataset
-from kscale.data.preprocessing.scaled import Scaled
-from kscale.networks.families.base import Spec
-from kscale.ship.artifacts import Artifact
 from kscale.ship.compressing.quantizing import quantize_file
+from kscale.ship.compressing.scoring import CALIBRATED, FileScorer
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import litert
-from kscale.ship.micro import arena_bytes
 from kscale.ship.packaging import bare_model
 from kscale.task.tasks import Task
 
 if TYPE_CHECKING:
     import keras
-
-_CALIBRATED = 16  # examples; the sizes are the same for any
 
 
 def check_packages() -> None:
@@ -34,49 +26,33 @@ def check_packages() -> None:
         check_extra("Measuring flash and RAM of a microcontroller", extra)
 
 
-def measured_needs(spec: Spec, dataset: Dataset, weights: Path) -> tuple[int, int]:
-    """Bytes of flash and of RAM that a trained network needs in int8.
+def make_int8(scorer: FileScorer, weights: Path, path: Path) -> None:
+    """Write the int8 file of a checkpoint.
 
-    The file scales its inputs itself. All other preprocessing stays outside.
-
-    Args:
-        spec: The network.
-        dataset: What it was trained on.
-        weights: A checkpoint.
+    The file scales inputs as files of `kscale compress` do. All other preprocessing
+    stays outside.
 
     Raises:
-        ExportError: The network cannot be converted, or does not run in TensorFlow Lite
-            Micro.
-        MissingPackageError: As `check_packages`.
+        ExportError: The network cannot be converted.
     """
-    task, preprocessing = dataset.task, dataset.preprocessing_of(spec)
-    inside = {n: it for n, it in preprocessing.items() if isinstance(it, Scaled)}
-    model = bare_model(spec, task, weights, inside, dataset.target_scaling)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "float32.tflite")
-        artifact = Artifact(path, task, preprocessing, tuple(inside), dataset.reader)
-        examples: dict[str, Any] = {}
-        for name, rows in dataset.seen_by(spec).train.inputs.items():
-            few = np.asarray(rows[:_CALIBRATED])
-            item = inside.get(name)
-            read = name if item is None else item.raw.name
-            examples[artifact.takes[read]] = item.scaling.invert(few) if item else few
-        return needs_of(model, task, examples, Path(folder))
+    data = scorer.dataset
+    about = (scorer.artifact(path).carried, data.target_scaling)
+    model = bare_model(scorer.spec, data.task, weights, *about)
+    write_int8(model, data.task, scorer.inputs("train", CALIBRATED), path)
 
 
-def needs_of(
-    model: "keras.Model", task: Task, examples: Mapping[str, Any], folder: Path
-) -> tuple[int, int]:
-    """Bytes of flash and of RAM that a model of `bare_model` needs in int8.
+def write_int8(
+    model: "keras.Model", task: Task, examples: Mapping[str, Any], path: Path
+) -> None:
+    """Write the int8 file of a model of `bare_model`.
 
     Args:
         model: The model.
         task: What the model predicts.
-        examples: What the float32 file takes, by names in the file.
-        folder: Where files are written.
+        examples: What the float32 file takes, by names in the file, to calibrate with.
+        path: Where to write.
     """
-    check_packages()
-    float32, int8 = folder / "float32.tflite", folder / "int8.tflite"
-    litert.convert(model, task, float32)
-    quantize_file("int8", float32, int8, examples)
-    return int8.stat().st_size, arena_bytes(int8)
+    with TemporaryDirectory() as folder:
+        float32 = Path(folder, "float32.tflite")
+        litert.convert(model, task, float32)
+        quantize_file("int8", float32, path, examples)

@@ -19,16 +19,10 @@ from kscale.data.loading import reopened
 from kscale.data.parts import PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import (
-    scalings_from_json,
-)
+from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.data.readers import reader_from_json
 from kscale.data.views import recorded_preprocessing
-from kscale.errors import (
-    DataError,
-    ExportError,
-    ResultsError,
-)
+from kscale.errors import DataError, ExportError, ResultsError
 from kscale.naming import single_or_named
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec

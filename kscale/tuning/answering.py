@@ -58,14 +58,8 @@ class Answering:
     def run(self) -> None:
         """Score and write all that is missing."""
         plan, objective = self.plan, self.plan.objective
-        DeviceCheck(
-            plan,
-            self.recorded,
-            self.append,
-            self.note,
-            lambda entry: self._weights_of(shipped_of(entry, objective)),
-            self.is_over,
-        ).run()
+        about = (plan, self.recorded, self.append, self.note)
+        DeviceCheck(*about, self._weights_of, self.is_over).run()
         for entry in self._contenders():
             for training in entry.results:
                 for bits in plan.budget.bits_for(training.bytes):

@@ -12,12 +12,13 @@ from made_runs import (
     made_run,
     majority,
 )
+from msgspec.structs import replace
 
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
 from kscale.reports.notes import search_notes
 from kscale.reports.rows import make_report
-from kscale.reports.run_tables import report_text
+from kscale.reports.run_tables import report_json, report_text
 from kscale.runs.records import DeviceFit, Record, Training
 
 BINDING = {"max_params": 5000}
@@ -243,6 +244,37 @@ def test_one_is_no_plural() -> None:
     (found,) = [n for n in notes(searched(0.9, undertrained=True)) if "improving" in n]
     assert found.startswith("The only front row was still improving")
     assert not any(" 1 rows" in n or "1 seeds" in n for n in notes(digits_results()))
+
+
+def test_what_the_int8_files_of_finalists_reach_is_told() -> None:
+    trained = searched(0.7, 0.8)
+    first, second = (
+        DeviceFit(
+            spec=training.spec,
+            predicted_flash=20_000,
+            predicted_ram=5_000,
+            flash=20_100,
+            ram=4_000,
+            training=training.key,
+            score=training.score - 0.05,
+            stderr=0.01,
+            test_score=0.71,
+        )
+        for training in trained
+    )
+    of_other_weights = replace(first, training="of another rate")
+    report = make_report(
+        made_run(budget={"max_ram": 5_200}), [*trained, of_other_weights, second]
+    )
+    (note,) = [str(each) for each in report.notes if "int8" in str(each)]
+    assert "cnn 3 x 16 75.00 ± 1.00 % (those weights in float32 80.00" in note
+    assert "cnn 2 x 16" not in note
+    text = report_text(report, 200)
+    assert "; as an int8 file 75.0 %, and on the test part 71.0 %" in text
+    found = report_json(report)
+    assert found["best"]["int8"]["score"] == second.score
+    assert found["best"]["int8"]["test_score"] == 0.71
+    assert [row["int8"] for row in found["rows"][1:]] == [None]
 
 
 def test_a_network_that_turns_out_not_to_fit_a_device_is_named() -> None:

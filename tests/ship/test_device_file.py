@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.made_files import tone, write_wav
 from experiment_modules import experiment
 
 from kscale.data.loading import load_dataset
@@ -72,6 +73,14 @@ def test_finalists_of_a_search_are_measured_and_fit(tmp_path: Path) -> None:
     assert {training.spec for training in run.trainings} <= fits.keys()
     best = run.best()
     assert fits[best.spec].is_measured
+    for name, entry in (("best", best), ("recommended", run.recommended())):
+        assert entry.int8 is not None
+        training, fit = entry.int8
+        assert fit.score == pytest.approx(training.score, abs=0.03), name
+        assert fit.test_score is not None
+    trained = {training.key for training in run.trainings if training.is_full}
+    assert {fit.training for fit in measured} <= trained
+    assert all(fit.score is not None for fit in measured)
     for fit in measured:
         assert fit.flash is not None
         assert fit.ram is not None
@@ -99,3 +108,47 @@ def test_columns_of_a_table_are_prepared_outside_the_file(tmp_path: Path) -> Non
     assert run.best().fit is not None
     assert run.best().fit.status == "ok"
     assert run.best().fit.ram is not None
+    assert run.best().int8 is not None
+
+
+@pytest.mark.slow
+def test_the_int8_file_of_sounds_is_scored(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for label, hertz in (("low", 300), ("high", 900)):
+        for number in range(30):
+            wave = tone(hertz + 10 * number, 0.2) + random.normal(0, 0.01, 1600)
+            write_wav(tmp_path / "sounds" / label / f"{number}.wav", wave)
+    run = tune(
+        tmp_path / "sounds",
+        family="cnn",
+        max_flash=30_000,
+        trials=1,
+        epochs=1,
+        finalist_seeds=0,
+        run=tmp_path / "run",
+    )
+    assert run.best().int8 is not None
+    training, fit = run.best().int8
+    assert fit.score == pytest.approx(training.score, abs=0.05)
+    assert fit.test_score is not None
+
+
+@pytest.mark.slow
+def test_features_of_unequal_spread_keep_their_accuracy_in_int8(tmp_path: Path) -> None:
+    """Of columns of numbers, a scaling inside the file would cost most of them."""
+    random = np.random.default_rng(0)
+    spreads = np.array([1e-3, 1.0, 1e3], np.float32)
+    numbers = random.normal(size=(400, 3)).astype(np.float32)
+    labels = (numbers.sum(1) > 0).astype(int)
+    run = tune(
+        (numbers * spreads, labels),
+        family="mlp",
+        max_ram=8_000,
+        trials=1,
+        epochs=8,
+        finalist_seeds=0,
+        run=tmp_path / "run",
+    )
+    assert run.best().int8 is not None
+    training, fit = run.best().int8
+    assert fit.score == pytest.approx(training.score, abs=0.05)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from runs.test_entries import result
 from tuning.made_data import digits
 
@@ -19,7 +20,8 @@ INSTALLED = ("numpy",)
 @pytest.fixture
 def recorded() -> list[Record]:
     spec = find_family("mlp").spec(depth=1, width=8)
-    return [result(8, 0.9, spec=spec, stage="finalist", epochs=1, full_epochs=1)]
+    made = result(8, 0.9, spec=spec, stage="finalist", epochs=1, full_epochs=1)
+    return [replace(made, key="finalist-0")]
 
 
 @pytest.fixture

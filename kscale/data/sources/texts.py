@@ -43,9 +43,7 @@ def raw_data_of_text(path: Path, options: Options) -> RawData:
 
 
 def raw_data_of_documents(
-    root: Path,
-    files: Mapping[PartName, Sequence[tuple[str, ...]]],
-    options: Options,
+    root: Path, files: Mapping[PartName, Sequence[tuple[str, ...]]], options: Options
 ) -> RawData:
     """Text files below a folder by part: each is a document, or where there are few of
     them each paragraph is."""

@@ -178,10 +178,7 @@ class Decoder:
         return self._follow(inputs, length, drawn)
 
     def _follow(
-        self,
-        inputs: Mapping[str, Any],
-        length: Any,
-        choose: Callable[[Any, Any], Any],
+        self, inputs: Mapping[str, Any], length: Any, choose: Callable[[Any, Any], Any]
     ) -> Answer:
         """One sequence of each example, each token chosen from logarithms of
         probabilities `(examples, tokens)`."""

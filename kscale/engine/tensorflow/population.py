@@ -34,11 +34,7 @@ from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import Tensors
 from kscale.naming import single_or_named
 
-_ONE_BY_ONE = (
-    "Conv2D",
-    "StatelessRandomGetKeyCounter",
-    "StatelessRandomUniformV2",
-)
+_ONE_BY_ONE = ("Conv2D", "StatelessRandomGetKeyCounter", "StatelessRandomUniformV2")
 """Operations that TensorFlow cannot do for several sets of weights or seeds at once."""
 
 _REDUCTIONS = ("Max", "Mean", "Sum")

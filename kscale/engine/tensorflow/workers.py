@@ -203,9 +203,7 @@ class LeadingProgram:
 
 
 def follow(
-    group: WorkerGroup,
-    placed: Callable[[Dataset], PlacedData],
-    dataset: Dataset | None,
+    group: WorkerGroup, placed: Callable[[Dataset], PlacedData], dataset: Dataset | None
 ) -> None:
     """Do what worker 0 does, until it has no more to do.
 

@@ -178,11 +178,7 @@ class UserModels:
         aim = aim or Aim(index, {})
         place = derived_seed(seed, "draw", aim.draw) if aim.draw else None
         asked = partial(
-            DrawnHyperParameters,
-            place,
-            named(aim.known),
-            aim.reach,
-            named(aim.places),
+            DrawnHyperParameters, place, named(aim.known), aim.reach, named(aim.places)
         )
         return self._known(asked()) or self._count(asked)
 

@@ -126,10 +126,7 @@ class ChannelMap:
 
 
 def kept_channels(
-    wide: ChannelMap,
-    narrow: ChannelMap,
-    weights: Weights,
-    importance: Importance,
+    wide: ChannelMap, narrow: ChannelMap, weights: Weights, importance: Importance
 ) -> NDArray[np.bool_]:
     """Whether each channel of the wide network remains in the narrow one.
 

@@ -15,15 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from kscale.data.dataset import Dataset
-from kscale.data.example_rows import row_bytes, spaced
 from kscale.data.loading import reopened
 from kscale.data.parts import PartName
-from kscale.data.preprocessing import raw_inputs_of
-from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import (
     ExportError,
     KscaleError,
@@ -37,30 +31,18 @@ from kscale.runs.compressions import Compressed, Compressions, compressions_of
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Compression, Record
-from kscale.ship.artifacts import Artifact
 from kscale.ship.comparing import compared
-from kscale.ship.compressing.contract import Examples, Subject, Trained
+from kscale.ship.compressing.contract import Subject, Trained
 from kscale.ship.compressing.methods import Chain, parse_chain
+from kscale.ship.compressing.scoring import CALIBRATED, FileScorer
 from kscale.ship.compressing.subjects import subject_of, usual_methods
 from kscale.ship.exporting import scored_fields, sizes_of
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import check_free, check_target, litert
 from kscale.ship.formats.base import remove_partial, write_whole
 from kscale.ship.packaging import bare_model
-from kscale.ship.runtimes import Trial, tried_apart
-from kscale.task.evaluation import evaluate_test
+from kscale.ship.runtimes import Trial
 from kscale.task.tasks import Task
-
-_CALIBRATED = 500
-"""Most training examples of a calibration: ranges settle long before."""
-
-_ALIKE = 2.0
-"""How many times the smallest factor of an input's features the largest may be: the
-three colours of an image differ by less."""
-
-_MOST_BYTES = 2**30
-"""Of the examples that a file is scored on."""
-
 
 FOLDER = "compressed"
 """Folder of a run that files are written to."""
@@ -241,7 +223,7 @@ class Compressor:
             write_whole(
                 path,
                 lambda new: self._write(chain, trained, new),
-                self._artifact(path).write_beside,
+                self._files.artifact(path).write_beside,
             )
             size = find_family(trained.spec.family).size(trained.spec, self._task)
             found = {"spec": trained.spec, "params": size.params, "file": path.name}
@@ -260,9 +242,10 @@ class Compressor:
     def _task(self) -> Task:
         return self.subject.dataset.task
 
-    @property
-    def _seen(self) -> Dataset:
-        return self.subject.dataset.seen_by(self.subject.network.spec)
+    @cached_property
+    def _files(self) -> FileScorer:
+        it = self.subject
+        return FileScorer(it.dataset, it.network.spec, it.objective)
 
     def _trained(self, chain: Chain, seed: int, scratch: Path) -> Trained:
         """The network that the steps that train leave."""
@@ -288,12 +271,12 @@ class Compressor:
             if chain.trained:
                 source = Path(folder, "float32.tflite")
                 self._convert(trained, source)
-            examples = self._inputs("train", _CALIBRATED)
+            examples = self._files.inputs("train", CALIBRATED)
             chain.quantized.method.quantize(source, path, examples)
 
     def _convert(self, trained: Trained, path: Path) -> None:
         data = self.subject.dataset
-        about = (self._artifact(path).carried, data.target_scaling)
+        about = (self._files.artifact(path).carried, data.target_scaling)
         model = bare_model(trained.spec, self._task, trained.weights, *about)
         litert.convert(model, self._task, path)
 
@@ -304,50 +287,20 @@ class Compressor:
         name = "-".join(words[: 4 if chain.trained else 3])
         return self.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.tflite"
 
-    def _artifact(self, path: Path) -> Artifact:
-        """What stands around a file."""
-        data = self._seen
-        inside = tuple(n for n, item in data.preprocessing.items() if _is_inside(item))
-        return Artifact(path, self._task, data.preprocessing, inside, data.reader)
-
-    def _inputs(self, part: PartName, most: int) -> Examples:
-        """What files take for examples of a part, evenly spaced."""
-        data, artifact = self._seen, self._artifact(Path())
-        chosen = spaced(len(data.parts[part]), most)
-        inputs, raw = data.examples(data.parts[part], chosen)
-        fed = {n: inputs[n] for n in inputs if n not in artifact.inside}
-        fed |= {r.name: raw[r.name] for r in raw_inputs_of(artifact.carried)}
-        return {artifact.takes[name]: array for name, array in fed.items()}
-
-    def _most(self, part: PartName) -> int:
-        """Most examples of a part to score a file on."""
-        inputs = self.subject.dataset.parts[part].inputs.values()
-        return max(_MOST_BYTES // sum(map(row_bytes, inputs)), 1)
-
-    def _answers(self, path: Path, part: PartName) -> Trial:
-        """What a file gives for examples of a part, by target."""
-        trial = tried_apart(path, self._inputs(part, self._most(part)))
-        return replace(trial, outputs=self._artifact(path).given(trial.outputs))
-
     @cached_property
     def _plain_answers(self) -> dict[PartName, Trial]:
         return {}
 
     def _scored(self, path: Path, part: PartName) -> dict[str, Any]:
         """The fields of a record that scoring a file gives."""
-        subject, data = self.subject, self.subject.dataset
         plain = self._plain_answers
         if part not in plain:
-            plain[part] = self._answers(self._path(Chain(), 0), part)
+            plain[part] = self._files.answers(self._path(Chain(), 0), part)
         trial = plain[part] if path == self._path(Chain(), 0) else None
-        trial = trial or self._answers(path, part)
-        chosen = spaced(len(data.parts[part]), self._most(part))
-        targets = data.parts[part].targets
-        pairs = {n: (targets[n][chosen], given) for n, given in trial.outputs.items()}
-        scores = evaluate_test(subject.objective, self._task, pairs)
-        same = compared(
-            self._task, data.target_scaling, trial.outputs, plain[part].outputs
-        )
+        trial = trial or self._files.answers(path, part)
+        scores = self._files.scores(part, trial)
+        scalings = self.subject.dataset.target_scaling
+        same = compared(self._task, scalings, trial.outputs, plain[part].outputs)
         size, packed = sizes_of(path)
         return {
             **scored_fields(scores),
@@ -358,19 +311,6 @@ class Compressor:
             "latency_ms": trial.quantile(0.5),
             "latency_high": trial.quantile(0.9),
         }
-
-
-def _is_inside(item: Preprocessing) -> bool:
-    """Whether a file does a preprocessing itself, and loses nothing by fewer bits.
-
-    A spectrogram in 8 bits is none. Unequal factors of features are folded into the
-    first layer by the converter, where all features share the steps of the largest
-    weight, and the others are lost.
-    """
-    if not isinstance(item, Scaled):
-        return item.is_cheap
-    factors = np.abs(item.scaling.scale)
-    return bool(factors.max() <= _ALIKE * factors.min())
 
 
 def _with_baselines(chains: Iterable[Chain]) -> Iterable[Chain]:

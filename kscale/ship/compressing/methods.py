@@ -108,9 +108,7 @@ METHODS: dict[str, Method] = _table(
         baselines=("scratch",),
     ),
     Method(
-        "fine-tune",
-        "the network trained on, beside prune and narrow",
-        train=fine_tune,
+        "fine-tune", "the network trained on, beside prune and narrow", train=fine_tune
     ),
     Method(
         "narrow-random",

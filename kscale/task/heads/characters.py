@@ -26,13 +26,7 @@ from kscale.task.heads.base import (
     share_metric,
     table_of,
 )
-from kscale.task.transcripts import (
-    BLANK,
-    collapsed,
-    edit_distances,
-    text_of,
-    words_of,
-)
+from kscale.task.transcripts import BLANK, collapsed, edit_distances, text_of, words_of
 
 
 def _nats(arrays: Any, target: Any, labels: Any, outputs: Any) -> tuple[Any, Any]:

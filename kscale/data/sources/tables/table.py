@@ -24,12 +24,7 @@ from kscale.data.readers.table_files import (
     check_columns,
     values_of,
 )
-from kscale.data.sources.tables.columns import (
-    ColumnCounts,
-    ColumnRole,
-    role_of,
-    survey,
-)
+from kscale.data.sources.tables.columns import ColumnCounts, ColumnRole, role_of, survey
 from kscale.data.sources.tables.csv_file import CsvFile, Files, parts_notes
 from kscale.data.sources.tables.labels import (
     LabelArrays,

@@ -133,5 +133,8 @@ def test_networks_of_transcripts_read_both_ways_or_convolve() -> None:
     assert transformer.spec(task_of())["convolution"] == 15
     without = transformer.spec(task_of(), convolution=0)
     assert without == transformer.spec(sounds)
-    kinds = [type(each).__name__ for each in transformer.blueprint(without, task_of())]
-    assert "Conv1D" not in kinds
+    usual = transformer.spec(task_of())
+    plain, convolved = (
+        transformer.size(each, task_of()).params for each in (without, usual)
+    )
+    assert plain < convolved

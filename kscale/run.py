@@ -359,7 +359,8 @@ class Run(RecordedRun):
         """Make smaller files of a trained network, and score each in its runtime.
 
         Each file is compared with the same network in float32, on the same examples of
-        the validation part; the smallest one that is tied is scored on the test part.
+        the validation part. Of the files whose score is worse by at most one standard
+        error of the float32 score, the smallest is chosen, and scored on the test part.
         What was made before is not made again.
 
         Args:
@@ -368,7 +369,7 @@ class Run(RecordedRun):
             which: `best`, `recommended`, or an entry of the front.
             data: The data of the run, where they cannot be loaded as they were.
             seeds: Networks that each method that trains makes.
-            folder: Where to copy the files to.
+            folder: Where to copy the files of the methods, and the chosen one, to.
             overwrite: Whether files in that folder may be replaced.
             note: Is called with a line of text before each step.
 

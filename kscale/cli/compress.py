@@ -36,7 +36,11 @@ def _method_list() -> str:
     show_default=True,
     help="Networks of each method that trains, from as many seeds.",
 )
-@options.output_option("Folder to copy the files to.", "folder", file_okay=False)
+@options.output_option(
+    "Folder to copy the files of methods, and the chosen one, to.",
+    "folder",
+    file_okay=False,
+)
 @options.overwrite_option
 @options.json_option
 @options.quiet_option
@@ -46,8 +50,9 @@ def compress(
     """Make smaller files of a trained model of RUN, and measure each.
 
     Each method writes a LiteRT file into the run folder, which is scored in its runtime
-    beside the same network in float32. The validation part chooses; the chosen file is
-    scored on the test part. Without RUN, the run in runs/ that was changed last is
+    beside the same network in float32. Of the files whose validation score is worse by
+    at most one standard error of the float32 score, the smallest is chosen, and scored
+    on the test part. Without RUN, the run in runs/ that was changed last is
     taken. What was made before is not made again. The exit code is 1 if none of the
     methods that you name works.
 

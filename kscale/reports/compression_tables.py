@@ -36,7 +36,8 @@ class CompressionTable:
     Args:
         found: The methods.
         folder: Folder of the files.
-        copies: Folder that files of the methods asked for were copied to.
+        copies: Folder that files of the methods asked for and the chosen baseline were
+            copied to.
     """
 
     found: Compressions
@@ -56,7 +57,7 @@ class CompressionTable:
 
     def to_text(self, width: int = 110) -> str:
         """The table with what to know of it."""
-        copies = "" if self.copies is None else f"; of what was asked: {self.copies}"
+        copies = "" if self.copies is None else f"; asked or chosen: {self.copies}"
         lines = [*compression_lines(self.found), f"Files: {self.folder}{copies}"]
         title = Text(f"{self.found.plain.best.spec.label}, compressed:")
         table = grid_table(compression_grid(self.found))
@@ -120,8 +121,10 @@ def compression_lines(found: Compressions) -> Iterator[str]:
 def _choice_text(found: Compressions) -> str:
     """Why the chosen file is chosen."""
     examples = f"{found.plain.best.examples:,} examples of the validation part"
-    tied = "at most one standard error worse than float32"
-    if found.difference(found.chosen).is_tie and found.fits(found.chosen):
+    margin = with_error(found.objective, 0.0, found.plain.stderr).partition(" ± ")[2]
+    margin += " points" * found.objective.is_share
+    tied = f"at most {margin} worse, the standard error of float32,"
+    if found.is_tied(found.chosen) and found.fits(found.chosen):
         return f"the smallest file {tied} on the same {examples}"
     limit = f"max_bytes={format_bytes(found.max_bytes or 0)} of the run"
     if found.fits(found.chosen):
@@ -231,7 +234,7 @@ def _row_json(found: Compressions, row: Compressed) -> dict[str, Any]:
         "by_seed": [_seed_json(record) for record in row.results],
         "difference": difference.gain,
         "difference_stderr": difference.stderr,
-        "is_tied": difference.is_tie,
+        "is_tied": found.is_tied(row),
         "is_within_limit": found.fits(row),
         "test": None if row.test is None else _seed_json(row.test),
     }

@@ -26,11 +26,6 @@ class Difference:
         """Whether the scores differ by so many standard errors at most."""
         return abs(self.gain) <= errors * self.stderr
 
-    @property
-    def is_tie(self) -> bool:
-        """Whether the score is at most one standard error worse."""
-        return self.gain >= -self.stderr
-
 
 def difference_of(
     objective: Objective,
@@ -132,14 +127,20 @@ class Compressions:
         """Whether a file is within the limit."""
         return self.max_bytes is None or row.best.bytes <= self.max_bytes
 
+    def is_tied(self, row: Compressed) -> bool:
+        """Whether a score is worse than that of the network in float32 by at most one
+        standard error of the latter: a margin that noise of a method does not widen."""
+        gain = self.objective.gain(row.score, self.plain.score)
+        return gain >= -self.plain.stderr
+
     @property
     def chosen(self) -> Compressed:
-        """The smallest file whose score is at most one standard error worse than that
-        of the network in float32, on the same examples of the validation part.
+        """The smallest file that is tied with the network in float32, on the same
+        examples of the validation part; see `is_tied`.
 
         Where such files are too large, it is the best of those within the limit.
         """
-        tied = [row for row in self.rows if self.difference(row).is_tie]
+        tied = [row for row in self.rows if self.is_tied(row)]
         smallest = min(tied, key=lambda row: (row.best.bytes, row.best.gzip_bytes or 0))
         within = [row for row in self.rows if self.fits(row)]
         if self.fits(smallest) or not within:

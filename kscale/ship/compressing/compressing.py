@@ -79,7 +79,9 @@ def compress(
             _check_copies(made.names(chains, seeds), copies, overwrite)
         found = made.run(chains, seeds)
     if copies is not None:
-        _copy(found, {"float32", *map(str, chains)}, folder, copies)
+        tried = {*map(str, _with_baselines(chains))}
+        methods = {"float32", *map(str, chains), *({found.chosen.method} & tried)}
+        _copy(found, methods, folder, copies)
     return found
 
 
@@ -154,10 +156,10 @@ class Compressor:
         return self._found()
 
     def names(self, chains: Iterable[Chain], seeds: int) -> list[str]:
-        """Names of the files of chains and of the network as it is."""
+        """Names of the files of chains, with baselines and the network as it is."""
         return [
             self._path(chain, seed).name
-            for chain in dict.fromkeys([Chain(), *chains])
+            for chain in _with_baselines(chains)
             for seed in range(seeds if chain.trained else 1)
         ]
 

@@ -85,6 +85,31 @@ def test_a_network_is_compressed_scored_and_not_compressed_again(
     assert ends == {"tflite", "tflite.preprocess.json"}
 
 
+def test_a_chosen_baseline_is_among_the_copies(tiny_run: Run, tmp_path: Path) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    words = ["compress", str(run.folder), "--method", "prune:80%", "--seeds", "1"]
+    words += ["-q", "--json"]
+    first = CliRunner().invoke(main, words)
+    assert first.exit_code == 0, first.output
+    path = run.folder / "results.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if line.get("method") == "fine-tune":
+            line.update(score=1.0, bytes=1)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    copies = tmp_path / "copies"
+    again = CliRunner().invoke(main, [*words, "-o", str(copies)])
+    assert json.loads(again.stdout)["chosen"] == "fine-tune"
+    files = sorted(each.name for each in copies.glob("*.tflite"))
+    assert [name for name in files if "fine-tune" in name]
+    assert [name for name in files if "prune-80" in name]
+    for each in [each for each in copies.iterdir() if "fine-tune" not in each.name]:
+        each.unlink()
+    refused = CliRunner().invoke(main, [*words, "-o", str(copies)])
+    assert refused.exit_code == 1
+    assert "exists already" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [

@@ -107,7 +107,7 @@ def _near_path(path: Path) -> Path | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """What is wrong, by the system or else by an error: no number, no path, no dot."""
+    """The system's words for an error, or else the error's: no number, path or dot."""
     return getattr(error, "strerror", None) or sentence_of(error)
 
 

@@ -193,8 +193,8 @@ def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
 
 
 def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
-    """An array as the model that ships takes it: int32 ids, else float32, or bytes
-    where the arrays of all parts hold bytes, or true and false."""
+    """An array in the type that the shipped model takes: int32 for ids, uint8 where all
+    parts hold bytes or true and false, otherwise float32."""
     dtype = "int32" if item.kind == "tokens" else "uint8" if are_bytes else "float32"
 
     def converted(numbers: NDArray[Any]) -> NDArray[Any]:

@@ -205,7 +205,7 @@ def _kept(
 def _text_warnings(
     parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
 ) -> Iterator[str]:
-    """A sentence on texts that hold no words, and on those that are not split."""
+    """Sentences on texts without words, and on texts that are not split."""
     for name, item in preprocessing.items():
         if not isinstance(item, TextTokens):
             continue

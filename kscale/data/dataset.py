@@ -41,7 +41,7 @@ class Dataset:
         fingerprint: The same in any process for the same data and parts.
         warnings: One sentence each, for the user.
         reader: Makes raw inputs of files, for predictions.
-        notes: What was understood of a source, one sentence each.
+        notes: Findings about the source, one sentence each.
         cut: Parts that were cut from the training examples; the source has the others.
         cut_by: Name of the groups that the cut kept whole; empty without groups.
         origin: What `load_dataset` was given, as plain data; None for data in memory,
@@ -220,8 +220,8 @@ class Dataset:
     def raw_of(
         self, inputs: Mapping[str, Any], kept: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Raw inputs: those that are kept, and what can be restored of networks'
-        inputs, which are arrays or Keras tensors."""
+        """Raw inputs: the kept ones, and others restored from a network's inputs, which
+        are arrays or Keras tensors."""
         found = {}
         for name, item in self.preprocessing.items():
             for raw in item.raw_inputs:

@@ -36,8 +36,8 @@ _LAST_ROWS = 6  # of them, where there are more: the rarest classes
 def input_facts(
     item: Input, preprocessing: Preprocessing, parts: Parts
 ) -> dict[str, Any]:
-    """An input of the network, and the raw inputs that it is made from; of sub-words
-    how many a text has, and the share of those that are unknown, by part."""
+    """An input of the network, and its raw inputs; for sub-words, by part, their number
+    in a text and the share of unknown ones."""
     rows = parts.items() if isinstance(preprocessing, Subwords) else ()
     tokens = {name: _token_facts(part.inputs[item.name]) for name, part in rows}
     return {

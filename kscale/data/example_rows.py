@@ -45,8 +45,8 @@ def row_bytes(rows: Rows) -> int:
 
 
 def chunks_of(rows: Rows, most_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
-    """All rows in order, some at a time: of rows that are computed, so many that what
-    they are computed from is no more than that either."""
+    """All rows in order, in chunks of at most so many bytes; for computed rows, the
+    limit holds for their sources as well."""
     read = [rows, *(rows.raw.values() if isinstance(rows, ComputedRows) else ())]
     step = max(1, most_bytes // max(1, *map(row_bytes, read)))
     for start in range(0, len(rows), step):
@@ -68,7 +68,7 @@ def spaced(count: int, most: int) -> NDArray[np.int64]:
 class FileRows:
     """Rows that follow each other in a file from the byte `start` on.
 
-    They are read when they are needed; the file is closed when they are deleted.
+    Rows are read when needed; the file is closed when the object is deleted.
     """
 
     def __init__(

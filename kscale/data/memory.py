@@ -53,8 +53,8 @@ def most_bytes(memory: int | None) -> int:
 def held(rows: Rows, is_slow: bool, in_memory: bool) -> Rows:
     """Rows in memory, as texts always are, or on disk.
 
-    Rows that are not slow to make lie there already, and are read again instead; so are
-    those that are computed from bytes, which take a quarter of the memory.
+    Rows that are fast to read stay on disk if memory is short. Rows computed from bytes
+    stay computed, because the bytes take a quarter of the memory.
     """
     if is_slow and in_memory:
         return filled(chunks_of(rows), rows.shape, rows.dtype)

@@ -120,7 +120,7 @@ class RawPart:
 
 @dataclass(frozen=True, eq=False)
 class RawData:
-    """What a source holds: raw arrays by part, and how a network reads them.
+    """Raw data of a source: arrays by part, and how a network reads them.
 
     Args:
         parts: Raw inputs and labels of the training part, and of others if the source
@@ -129,11 +129,11 @@ class RawData:
         reader: Reads files of the same form for predictions.
         class_names: By target name, names of the outputs 0, 1, ... where labels are
             numbers.
-        targets: By name, those that the source knows, whose arrays are labels as the
-            head of the target has them.
+        targets: By name, targets that the source knows; their arrays are labels in the
+            form of the target's head.
         groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
         warnings: One sentence each, for the user.
-        notes: What was understood, one sentence each, for `kscale data`.
+        notes: Findings about the data, one sentence each, for `kscale data`.
         labelling: By name of a raw text in the inputs, how it becomes a target.
     """
 

@@ -1,4 +1,4 @@
-"""Which examples go to which part: seeded, stratified, the same with every NumPy."""
+"""The split of examples into parts: seeded, stratified, equal with every NumPy."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -79,9 +79,9 @@ def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, float]:
 def _strata(
     targets: Sequence[Target], labels: Mapping[str, NDArray[Any]], examples: int
 ) -> tuple[NDArray[Any], str]:
-    """Groups that every part has its share of: combinations of the strata of all named
-    targets, or where some are rare those of the first, with a note; without named
-    targets the strata of the first one. Without targets all examples are one."""
+    """Groups of the examples, for equal shares in all parts, and a note: combinations
+    of the strata of all named targets, or where some are rare the strata of the first.
+    Without named targets, strata of the first target; without targets, one group."""
     if not targets:
         return np.zeros(examples, np.int64), ""
     named = [target for target in targets if target.head.is_named] or targets[:1]

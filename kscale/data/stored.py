@@ -94,8 +94,8 @@ def _not_stored(folder: Path, error: OSError) -> str:
 def open_dataset(folder: Path) -> Dataset:
     """The data set that `store_dataset` laid in a folder.
 
-    Arrays that were in memory are mapped, so that processes on one machine share them;
-    rows that were on disk are read when they are needed.
+    Arrays that were in memory are mapped, so that processes of one machine share the
+    memory; rows that were on disk are read when needed.
     """
     path = folder / _DESCRIPTION
     if not path.is_file():
@@ -117,7 +117,7 @@ def _described_part(
     preprocessing: Mapping[str, Preprocessing],
     files: dict[str, Rows],
 ) -> dict[str, dict[str, Place]]:
-    """Places of a part's rows; of rows that are computed, what they are computed from.
+    """Places of a part's rows; for computed rows, the places of their sources.
 
     Raw rows that are kept beside such inputs are the same rows, and lie there once.
     """

@@ -21,7 +21,7 @@ PartLabels = dict[PartName, NDArray[Any]]
 def encode_target(
     name: str, arrays: Mapping[PartName, RawArray], names: Sequence[str] = ()
 ) -> tuple[Target, PartLabels]:
-    """The target that labels are, and the labels by part as its head has them.
+    """The target of some labels, and the labels by part in the form of its head.
 
     Labels are `(examples,)` or `(examples, outputs)`. Text, true and false, whole
     numbers and one-hot rows are classes; so are real numbers if all are whole and at

@@ -1,4 +1,4 @@
-"""Views of a data set: the same examples, as networks see them that see less."""
+"""Views of a data set: the same examples in smaller sizes, for some networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,8 +42,8 @@ def read_once(part: Part) -> Part:
 def fitted_to(
     seen: Sequence[Any], view: View, train: Part, made: Mapping[str, Preprocessing]
 ) -> dict[str, Preprocessing]:
-    """What makes some inputs, or labels of some targets, of a view, fitted on the
-    training part, of what makes those of all that there is to see."""
+    """The preprocessing of some inputs or targets for a view, fitted on the training
+    part, from the preprocessing of the full data."""
     return {
         item.name: made[item.name].variant(item, view, train.raw)
         for item in seen

@@ -61,7 +61,7 @@ def read_vectors(path: Path, words: Sequence[str], punctuation: bytes) -> Vector
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Lines without what ends them; empty ones are left out."""
+    """Lines without their ends; empty lines are left out."""
     if not path.is_file():
         raise DataError(f"{missing_path(path)} Give another file of word vectors.")
     try:

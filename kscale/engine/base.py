@@ -36,17 +36,17 @@ Masks = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 
 @dataclass(frozen=True)
 class Network:
-    """What a program trains.
+    """One network to train.
 
     Args:
         layers: A blueprint, or a function that makes a Keras model from a seed.
         size: Exact size.
-        unknown_flops: Layers whose FLOPs nobody knows, which `size` is without.
+        unknown_flops: Number of layers that `size` counts no FLOPs of.
         weight_decay: Share of a weight that an optimizer's step takes away.
         label_smoothing: Share of a label that is spread over all classes.
         precision: One of `PRECISIONS`; models of a function are as the function makes
             them.
-        factors: What the width makes of the learning rates and the initial values.
+        factors: Factors of learning rates and initial values, by the width.
     """
 
     layers: Blueprint | Callable[[int], Any]
@@ -125,7 +125,7 @@ class Program(Protocol):
 
         Args:
             path: The checkpoint.
-            member: Which network it is for.
+            member: Number of the network that reads the checkpoint.
             only_weights: Whether the optimizer stays as it is, and need not be there:
                 a new training begins with these weights.
         """
@@ -188,13 +188,13 @@ class Engine(Protocol):
         objective: Objective | None = None,
         teacher: Teacher | None = None,
     ) -> Any:
-        """What trains and validates where the device finds it, for `program`.
+        """The training and validation parts on the device, for `program`.
 
         Args:
             dataset: The data set.
             class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
-            objective: What `Program.score` gives; the usual one if there is none.
-            teacher: What is learned beside the labels.
+            objective: The metric that `Program.score` gives; None for the usual one.
+            teacher: Outputs to learn beside the labels.
         """
 
     def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
@@ -208,15 +208,15 @@ class Engine(Protocol):
     def program(
         self, networks: Sequence[Network], placed: Any, recipe: Recipe
     ) -> Program:
-        """A program that must be started, new or one that was closed.
+        """A program to start: a new one, or a closed one of the same networks.
 
         What is traced and compiled is kept: the next training of a network, with
         another seed, learning rate or length, costs little beside its epochs.
 
         Args:
-            networks: A network for each member; several must be of one structure, as
-                those are that `are_trained_at_once`.
-            placed: What `place` gave.
+            networks: A network for each member; several must be of one structure, see
+                `are_trained_at_once`.
+            placed: The result of `place`.
             recipe: Batches and schedule.
         """
 

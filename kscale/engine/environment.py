@@ -25,8 +25,8 @@ class Environment:
     Args:
         python: Version of Python.
         packages: By name, the version installed, or an empty text.
-        problems: One sentence for each package that is missing or of a wrong version,
-            with how to mend it.
+        problems: One sentence, with the remedy, for each package that is missing or of
+            a wrong version.
         devices: Names of the devices TensorFlow sees.
         cores: Logical processor cores.
         memory_bytes: Memory that is free now.
@@ -85,8 +85,8 @@ def check_environment() -> Environment:
 
 
 def _distribution() -> tuple[str, list[str]]:
-    """Version and requirements of kscale; of a folder that was never installed, those
-    in its setup.cfg."""
+    """Version and requirements of kscale, from setup.cfg where the folder was never
+    installed."""
     number = _installed("kscale")
     if number:
         return number, requires("kscale") or []

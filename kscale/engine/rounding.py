@@ -1,7 +1,7 @@
-"""Weights rounded to what a file of fewer bits holds, as ai-edge-quantizer stores them.
+"""Weights rounded to the values of a file of fewer bits, as by ai-edge-quantizer.
 
-A scale for each channel that a layer makes, from its largest weight; one scale and 8
-bits for all of an embedding; none for biases and norms, which stay as they are.
+Each output channel of a layer has a scale, from the channel's largest weight. A whole
+embedding has one scale and 8 bits. Biases and norms are not rounded.
 """
 
 from collections.abc import Callable

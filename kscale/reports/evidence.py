@@ -120,7 +120,7 @@ def contrasts_of(report: Report) -> list[tuple[str, Contrast]]:
 
 
 def skills_of(report: Report, row: Row) -> list[Skill]:
-    """What a row knows of each target, as far as records hold the metric."""
+    """The skill of a row, against chance, on each target with a recorded metric."""
     sure = _sure(len(report.targets) * len(_judged(report)))
     found = []
     for key, (target, metric) in shown_metrics(report.task, report.objective).items():

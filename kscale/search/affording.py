@@ -12,12 +12,12 @@ def affordable(
     """As many finalists as there is time for, of fewer seeds if need be.
 
     Args:
-        finals: Finalists of all seeds, the most important first. One that takes longer
-            than there is time, even with one seed, is left out.
-        allowance: What time is left.
-        within: What an effort leaves of that; two of one seed at least, the cheapest if
-            need be.
-        keys: Of trainings that are done or out, which take no time.
+        finals: Finalists of all seeds, the most important first. A finalist that, even
+            with one seed, takes longer than the time left is left out.
+        allowance: Time that is left.
+        within: Part of that time within an effort, which two finalists of one seed,
+            the cheapest if need be, may exceed.
+        keys: Keys of done or pending trainings, which take no time.
 
     Returns:
         At least two; none where there is not time for two.
@@ -51,13 +51,13 @@ def of_seeds(job: Job, seeds: int) -> Job:
 
 
 def seconds_left(job: Job, allowance: Allowance, keys: set[str]) -> float:
-    """Seconds of the members of a job that are not among the keys, one by one."""
+    """Seconds of a job's members that are not among the keys, one after another."""
     due = sum(key not in keys for key in job.keys)
     return allowance.cost(of_seeds(job, due)) if due else 0.0
 
 
 def elapsed(jobs: Sequence[Job], allowance: Allowance, keys: set[str]) -> float:
-    """The same of several jobs, on all devices."""
+    """Seconds of several jobs on all devices, without trainings of the keys."""
     seconds = [seconds_left(job, allowance, keys) for job in jobs]
     ones = [allowance.cost(of_seeds(job, 1)) for job in jobs]
     longest = max(map(min, seconds, ones), default=0.0)

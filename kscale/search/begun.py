@@ -19,7 +19,7 @@ class Begun:
 
     Args:
         number: Number of the candidate in the order in which they were begun.
-        jobs: Its jobs, pending ones too, by the epochs that they end at.
+        jobs: Jobs of the candidate, pending ones too, by the epochs at their end.
         is_out: Whether a job is pending.
         scores: Mean score of the members by the same epochs, where more is better.
         has_failed: Whether a training failed, after which nothing more is asked.
@@ -49,9 +49,9 @@ class State:
     """A history, read for a list of candidates.
 
     Args:
-        begun: What was begun, by position among the candidates, in the order of the
-            first results.
-        rows: What a model is told: whole jobs as they ended, then what is out.
+        begun: Begun ones by position among the candidates, in the order of the first
+            results.
+        rows: Observations for a model: whole jobs as they ended, then pending ones.
         interrupted: Jobs of which some trainings are in the history, and others are
             neither there nor out.
     """
@@ -69,8 +69,8 @@ class State:
 class RungJobs:
     """The draws of a search in which trainings may pause, and the jobs of each.
 
-    A job has the number of its candidate and the place of its last rung for an index,
-    so that a history tells what was begun.
+    The index of a job is made of its candidate's number and its last rung's place, so
+    that a history shows the begun candidates.
 
     Args:
         settings: What to try.

@@ -185,12 +185,12 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Belief:
-    """What a searcher expects of a network that is trained at full length.
+    """A searcher's expectation of a network's score at full length.
 
     Args:
         spec: The spec.
         learning_rate: The learning rate; None where the code of a user's model decides.
-        params: Its parameters.
+        params: Parameters of the network.
         score: The expected score.
         deviation: Standard deviation of that expectation; seeds vary the score further.
     """

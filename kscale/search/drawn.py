@@ -60,7 +60,7 @@ class Drawn:
         return budget.share(self.size)
 
     def unknown_limits(self, budget: Budget) -> list[str]:
-        """Limits on what is not known of it."""
+        """Limits of the budget on figures that are unknown for the draw."""
         return [name for name in _UNKNOWN if self.unknown and name in budget.limits]
 
 

@@ -69,12 +69,12 @@ class DrawnPool:
         self._aim = next(self._walk)
 
     def __len__(self) -> int:
-        """Specs found so far."""
+        """Number of specs found so far."""
         return len(self._found)
 
     @property
     def found(self) -> str:
-        """What of it fits, in a few words."""
+        """Number of fitting draws, in a few words."""
         known = "" if self.is_exhausted else " so far"
         fit = "fit" if self.budget.max_latency_ms is None else "may fit"
         larger = f", and {self._made:,} made smaller" if self._made else ""
@@ -91,12 +91,12 @@ class DrawnPool:
         ]
 
     def specs(self) -> list[Spec]:
-        """Those found so far."""
+        """Specs found so far."""
         return [*self._found]
 
     def some(self, first: int, number: int) -> Sequence[Draw]:
-        """What fits from a place on; fewer once drawing took `seconds`, but one where
-        there is one at all.
+        """Fitting draws from a place on; fewer once drawing took `seconds`, but one if
+        any fits.
 
         Raises:
             BudgetError, SpecError: As `at`.
@@ -137,7 +137,7 @@ class DrawnPool:
         return self.too_large >= _RARE * max(self.fitting, 1)
 
     def _draw(self) -> None:
-        """One draw, with all that follows from what came out."""
+        """Draw once, keep the spec if it fits, and decide the aim of the next draw."""
         aim = self._aim
         drawn = self.source.draw(self.seed, self.draws, aim)
         self.draws += 1
@@ -152,7 +152,7 @@ class DrawnPool:
             self._refuse_empty()
 
     def _steps(self) -> Generator[Aim | None, Drawn, None]:
-        """What to draw next, from what the last one gave."""
+        """Aims of further draws; the result of each draw is sent in."""
         while True:
             drawn = yield None
             if drawn.fits(self.budget):
@@ -175,7 +175,7 @@ class DrawnPool:
             self._misses = 0
 
     def _see(self, drawn: Drawn) -> None:
-        """Keep what is new, or what to say of a spec that is left out."""
+        """Keep a new spec, or the sentence on a spec that is left out."""
         if drawn.spec in self._seen:
             return
         self._seen.add(drawn.spec)

@@ -34,7 +34,7 @@ class Draw:
         spec: The spec; within the budget.
         learning_rate: The learning rate; None where the code of a user's model decides.
         work: `Size.training_work` of the network.
-        params: Its parameters.
+        params: Parameters of the network.
     """
 
     spec: Spec
@@ -162,7 +162,7 @@ class FirstJobs:
     def _due_by_round(
         self, history: Sequence[Training], known: set[str]
     ) -> Iterator[list[Job]]:
-        """What is due of each round, in the order in which it is due."""
+        """Due jobs of each round, in their order."""
         for jobs in self._all_rounds(history, known):
             due = [job for job in jobs if not is_known(job, known)]
             due = [job for job in due if job not in self._refused]
@@ -173,7 +173,7 @@ class FirstJobs:
     def _all_rounds(
         self, history: Sequence[Training], known: set[str]
     ) -> Iterator[Sequence[Job]]:
-        """All jobs of each round, which is drawn when it is asked for."""
+        """All jobs of each round; a round is drawn when asked for."""
         yield from self._rounds
         while jobs := self._drawn_round(known):
             yield jobs
@@ -188,7 +188,7 @@ class FirstJobs:
         return [*work]
 
     def _left(self, known: set[str]) -> int:
-        """Draws that are left: all but those that are done, out, or may still be."""
+        """Number of draws left: all but the done, the pending and the possible ones."""
         refused = sum(not is_known(job, known) for job in self._refused)
         return max(self.settings.trials - len(self._work) + refused, 0)
 

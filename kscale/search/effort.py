@@ -18,8 +18,8 @@ class Effort:
 
     Args:
         trainings: Full trainings of the winner that all trainings together may cost.
-        least: Seconds that they may cost at least: trainings of small data are mostly
-            fixed time, and nobody minds some seconds.
+        least: Seconds that all trainings may take in any case, because trainings of
+            small data are mostly fixed time.
     """
 
     trainings: float
@@ -36,8 +36,8 @@ class Effort:
         pending: Sequence[Job],
         allowance: Allowance,
     ) -> Allowance:
-        """What the effort leaves of an allowance, whose devices train side by side:
-        as many of them as together take the seconds of the effort in that time."""
+        """The part of an allowance that the effort leaves. Devices train side by side,
+        as many as use the seconds of the effort within the time."""
         seconds = self.seconds(winner, allowance)
         left = seconds - _spent(history, pending, allowance)
         devices = 1.0
@@ -66,7 +66,7 @@ class Flat:
     """Why a search has done enough: none of its last jobs promised much.
 
     Args:
-        gain: The most that one of them was expected to gain, in the unit of the score.
+        gain: Largest expected gain among these jobs, in the unit of the score.
         stderr: Standard error of the best score.
     """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kscale.search.draws import Draw
 
-_FEW = 2  # values that are told apart by one column
+_FEW = 2  # values, for which one column is enough
 _PARTS = 5  # of equal weight, into which the range of a column is cut
 _CONTENDERS = 20  # random draws, of which one is chosen
 
@@ -26,8 +26,8 @@ class Features:
     logarithm. Each value of a knob that is a word has a column of 0 and 1, and so has
     each family. A knob that a draw lacks is at the mean. A whole number that is 0 or
     left out stands for something else than a small number, such as all there is: it is
-    at the mean, too, and told apart by a column. Every column has mean 0 and standard
-    deviation 1; one that says what another says is left out.
+    at the mean, too, and has a column of its kind. Every column has mean 0 and standard
+    deviation 1; a column that equals another one is left out.
 
     Args:
         draws: The draws, at least one.
@@ -87,8 +87,8 @@ class Features:
 def unlike(
     parts: Places, among: Places, before: Sequence[int], rng: np.random.Generator
 ) -> list[int]:
-    """One of some rows, of a few random ones the one that shares the fewest parts of
-    any column's range with rows before, as in a Latin hypercube; none of none."""
+    """The row, among a few random ones, that shares the fewest parts of columns' ranges
+    with earlier rows, as in a Latin hypercube; empty without rows."""
     some = rng.permutation(among)[:_CONTENDERS]
     shared = [(parts[at] == parts[list(before)]).sum() for at in some.tolist()]
     return [int(some[int(np.argmin(shared))])] if len(some) else []

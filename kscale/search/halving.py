@@ -95,11 +95,11 @@ class HalvingSearcher:
         )
 
     def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
-        """Nothing is expected of what was not trained."""
+        """None: halving has no expectations of untrained networks."""
         return None
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
-        """What may go on: all of an open rung, and what was chosen and has not yet."""
+        """Keys of trainings that may go on: an open rung, and chosen ones that wait."""
         keys, done = keys_of(history, pending), keys_of(history)
         tried = self._first.tried(history, pending)
         needed: set[str] = set()
@@ -161,7 +161,7 @@ def rungs_of(epochs: int) -> tuple[int, ...]:
 
 
 def _going_on(job: Job, epochs: int) -> Job:
-    """The job that trains the members of another one further."""
+    """A job that trains the members of a job further."""
     return replace(
         job,
         index=job.index + 1,

@@ -1,4 +1,4 @@
-"""A ladder of sizes: trainings that tell what larger networks would score."""
+"""A ladder of sizes: trainings that forecast the scores of larger networks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,13 +60,13 @@ class LadderSearcher:
     """Trainings that fix the law of score against size, rather than find the winner.
 
     Seven sizes first, evenly in the logarithm: the largest that a third of the time is
-    enough for, and smaller ones down to a hundredth of it. At the small ones several
-    shapes and learning rates are tried; a Gaussian process of all scores (`ScoreModel`)
-    says which of those like the best there is tried at the next larger size. Then the
-    smaller half gets a second seed, which tells the noise. Where shares of the
-    examples were asked for, every second size and the largest is trained on these. What
-    time is left is for seeds and for sizes between, each time for the one that narrows
-    most, for its cost, what the law says at four times the largest (`narrowing`).
+    enough for, and smaller ones down to a hundredth of it. At the small sizes, several
+    shapes and learning rates are tried. A Gaussian process of all scores (`ScoreModel`)
+    chooses each next size's network among networks like the best. Then the smaller half
+    gets a second seed, which measures the noise. Where shares of the examples were
+    asked for, every second size and the largest is trained on these shares. The rest of
+    the time is for seeds and for sizes between: always for the training that, for its
+    cost, narrows the law at four times the largest size most (`narrowing`).
 
     All trainings have full length. A trial is a job here.
 
@@ -117,7 +117,7 @@ class LadderSearcher:
         return Outlook((), new, new * self.settings.epochs * mean)
 
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
-        """Which sizes were trained, and what for."""
+        """Sentences on the sizes that were trained, and their purpose."""
         searched = [t for t in history if t.stage == "search" and t.is_scored]
         if not searched:
             return ()
@@ -298,7 +298,7 @@ class _View:
                     yield self.searcher.job(self.subsets.next_index, chosen, share)
 
     def _narrowing(self) -> Iterator[int]:
-        """What narrows the law most, for its cost, before what narrows it less."""
+        """Places by how far a training narrows the law for its cost, best first."""
         found = [
             place
             for rung in self.affordable
@@ -321,7 +321,7 @@ class _View:
         yield from (found[at] for at in np.argsort(-gains, kind="stable"))
 
     def _due(self, rung: Sequence[int]) -> Iterator[int]:
-        """The network of a size to train next: the chosen one, or else a new one."""
+        """The next network of a size: the chosen network, or else a new one."""
         chosen = self._chosen(rung)
         if chosen is not None:
             yield chosen

@@ -144,7 +144,7 @@ class ScoreModel:
     def expect(self, rows: Sequence[Observation]) -> Expected:
         """Expected scores of the candidates, given at least one known row.
 
-        Rows without a score are pending: the model counts on the coming scores.
+        Rows without a score are pending: the coming scores lower the deviations.
         """
         if self._expected is None or rows != self._told:
             self._told, self._expected = rows, self._expect(rows)

@@ -1,4 +1,4 @@
-"""Searchers that learn from scores which network to try next."""
+"""Searchers that choose the next network by a model of the scores so far."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -46,12 +46,12 @@ class ModelSearcher:
 
     The first networks are drawn: four of the tenth with the most work, as the best ones
     are mostly among them, then others, all with different knobs. From then on a
-    Gaussian process (`ScoreModel`) says what each network would score at full length,
-    and the next job is the one, to any rung of a new network or of one that goes on,
-    from whose score the largest improvement on the best one is expected, divided by a
-    power of its cost. Sizes and costs are exact. The best network of each octave of
-    smaller sizes is trained at full length too, within a tenth of the time; and what is
-    expected to be best always, before time runs out.
+    Gaussian process (`ScoreModel`) predicts each network's score at full length. Jobs
+    train a new or a begun network to some rung; the next job has the largest expected
+    improvement on the best score, divided by a power of the job's cost. Sizes and costs
+    are exact. The best network of each octave of smaller sizes is trained at full
+    length too, within a tenth of the time. Before time runs out, the network of the
+    best expected score is always trained at full length.
 
     Args:
         settings: What to try.
@@ -66,7 +66,7 @@ class ModelSearcher:
 
     @classmethod
     def auto(cls, settings: Settings) -> "ModelSearcher":
-        """With rungs, so that what is not promising is trained for a ninth."""
+        """With rungs, so that poor networks are trained for a ninth of the epochs."""
         return cls(settings, rungs_of(settings.epochs))
 
     @classmethod
@@ -104,7 +104,7 @@ class ModelSearcher:
         return ()
 
     def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
-        """What the model expects, once it has been asked."""
+        """Expected scores by the model, once there is a known score."""
         state = self.candidates.state(history)
         return _View(self, state, Allowance()).beliefs()
 

@@ -23,9 +23,9 @@ def narrowing(
 ) -> Values:
     """The part of a law's variance that another training at each size would take away.
 
-    The law is `E + A N^-a`, linearised where it fits best, and its variance that of
-    what it predicts at the target. Each size has the noise of its seeds, which further
-    seeds lower, and a luck of its own, which they do not.
+    The law is `E + A N^-a`, linearised at the best fit; its variance is that of the
+    prediction at the target. Each size has the noise of its seeds, which further seeds
+    lower, and a luck of the size, which stays.
 
     Args:
         sizes: Sizes, `(sizes,)`.
@@ -69,7 +69,7 @@ def _weights(counts: Values, variances: Values) -> Values:
 
 
 def _variances(scores: Sequence[Sequence[float]], noise: float) -> Values:
-    """Variance of a seed at each size: the size's own, drawn to that of all."""
+    """Variance of a seed at each size, drawn towards the mean of all sizes."""
     freedom = np.array([max(len(each) - 1, 0) for each in scores], np.float64)
     squares = np.array(
         [np.var(each) * len(each) if len(each) else 0 for each in scores]

@@ -44,8 +44,8 @@ class Space:
 
     Args:
         families: Families to choose from; all take the task.
-        task: What the networks must take in and put out.
-        budget: What they may cost.
+        task: Inputs and targets of the networks.
+        budget: Limits on each network.
         searched: Knobs to vary besides depth, width and learning rate.
         fixed: Values for knobs that are set; they are not varied.
 
@@ -74,7 +74,7 @@ class Space:
             find_knob(self.families[0], name)
 
     def values(self, family: Family, knob: Knob) -> tuple[Value, ...]:
-        """What may be tried of a knob of a family: one value unless it is searched."""
+        """Values to try of a family's knob: one unless the knob is searched."""
         fixed = dict(self.fixed)
         if knob.name in fixed:
             return (knob.check(fixed[knob.name]),)
@@ -122,7 +122,7 @@ class _Group:
         return size_of(self.family.blueprint_of({**self.knobs, **width}, task))
 
     def possible(self, task: Task) -> "_Group | None":
-        """Those that make a network, or None where these are all or none."""
+        """The group of widths that make a network; None if all widths do, or none."""
         widths = [w for w in self.widths if self._is_possible(w, task)]
         if not 0 < len(widths) < len(self.widths):
             return None
@@ -141,7 +141,7 @@ _Fitting = tuple[_Group, NDArray[np.int64], NDArray[np.int64], NDArray[np.float6
 
 
 class _Counted:
-    """What of one family fits, and else the smallest of it or why there is none."""
+    """Fitting specs of a family, or else the smallest spec or why there is none."""
 
     def __init__(self, space: Space, family: Family, rng: np.random.Generator) -> None:
         self.space = space
@@ -220,13 +220,13 @@ class Pool:
             whole (see `MOST_SPECS`).
 
     Attributes:
-        space: The space, with only those families of which something fits.
-        missing: By name of a family of which nothing fits, the error that says why.
+        space: The space, with only the families that have a fitting spec.
+        missing: By name, families without a fitting spec, and the error that says why.
         params: int64 array, exact weights of each spec.
         flops: int64 array, exact FLOPs of each spec.
         work: int64 array, `Size.training_work` of each spec.
         share: float array, the largest part of any limit that each spec uses.
-        counted: Specs that were counted, those included that do not fit.
+        counted: Specs that were counted, whether they fit or not.
 
     Raises:
         BudgetError: Nothing fits; the text names the smallest size that can be reached.
@@ -257,7 +257,7 @@ class Pool:
 
     @property
     def found(self) -> str:
-        """What of it fits, in a few words."""
+        """Number of fitting specs, in a few words."""
         return f"{counted(len(self), 'spec fits', 'specs fit')} {self.space.budget}"
 
     def spec(self, index: int) -> Spec:
@@ -283,7 +283,7 @@ class Pool:
         return fewer
 
     def at_least(self, index: int) -> NDArray[np.bool_]:
-        """Which specs are one of these: the spec at a position, or a wider one.
+        """A mask of the specs that are the spec at a position, or a wider one.
 
         Wider ones have the same knobs but for the width, and as many FLOPs or more.
         """

@@ -66,7 +66,7 @@ class Shrinking:
         self._shares.add(self._share(drawn))
 
     def shrunk(self, draw: int, drawn: Drawn) -> Generator[Aim, Drawn, Drawn | None]:
-        """A new spec that fits, from a draw that is too large, if there is one.
+        """A new spec that fits, from a draw that is too large; None without one.
 
         As long as nothing fits, draws are shrunk that have other hyperparameters than
         those before, which may be other parts of the user's code.
@@ -101,8 +101,8 @@ class Shrinking:
     def _probe(
         self, draw: int, best: Drawn, name: str, between: float
     ) -> Generator[Aim, Drawn, Drawn]:
-        """Move one hyperparameter to the ends of its range, or between; the model that
-        is smaller, or else the one there was."""
+        """The smaller of a model and of that with one hyperparameter moved to the ends
+        of its range, or between."""
         known = dict(best.spec.knobs)
         for place in (0.0, 1.0, between) if name in known else ():
             drawn = yield Aim(draw, known, places={name: place})

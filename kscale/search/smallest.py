@@ -48,7 +48,7 @@ class Descent:
         return best
 
     def _whole(self, knobs: Knobs) -> dict[str, Value]:
-        """Knobs with those that specs leave out."""
+        """All knobs, with defaults for knobs that specs leave out."""
         return {**{knob.name: knob.default for knob in self.family.knobs}, **knobs}
 
     def measured(self, knobs: Knobs) -> float:
@@ -65,8 +65,8 @@ class Descent:
     def further(self, smallest: Knobs, most: float) -> tuple[str, Size]:
         """Options for a network smaller than the smallest of the search, and its size.
 
-        That is one knob if one brings the measure down to `most`, else as few as do.
-        Where nothing does, it is what comes nearest, and nothing if nothing is smaller.
+        As few knobs change as bring the measure down to `most`. If none do, the options
+        are the nearest; without a smaller network, they are empty.
         """
         smallest = self._whole(smallest)
         free = {

@@ -1,4 +1,4 @@
-"""The jobs of a stage as a history tells them: what was begun, and what was cut off."""
+"""The jobs of a stage in a history: the begun ones, and the interrupted ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -8,17 +8,17 @@ from kscale.search.contract import Job, keys_of
 
 
 class StageJobs:
-    """Jobs of one stage that were begun, where each has its own index.
+    """Begun jobs of a stage in which every job has an index of its own.
 
     Args:
         stage: The stage.
         history: All trainings.
         pending: All jobs that are out.
-        place: Position of a candidate by spec and learning rate; None where none is so.
+        place: Position of a candidate by spec and learning rate; None for others.
 
     Attributes:
-        trainings: Those of the stage.
-        pending: Those of the stage, by index.
+        trainings: Trainings of the stage.
+        pending: Pending jobs of the stage, by index.
         begun: Candidate and share of the examples of each job, by index.
         next_index: An index that no job has.
     """

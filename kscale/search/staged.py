@@ -43,9 +43,9 @@ class StagedSearcher:
     Finalists are the specs within one standard error of the best, at least two and at
     most `most_finalists`: the best first, then those on the front from the smallest up,
     because one of them will be recommended if the score holds. Each is trained again
-    from `finalist_seeds` new seeds, so that no lucky seed wins. Where their means fall,
-    specs that stand above them, or are tied with them and smaller than what would be
-    recommended, become finalists too, while there are fewer than `most_finalists`.
+    from `finalist_seeds` new seeds, so that no lucky seed wins. Their means may fall.
+    Then specs above the best mean become finalists too, and tied specs smaller than the
+    recommended network, while there are fewer than `most_finalists`.
 
     Under a limit one rule decides: the search goes on while the next job leaves time
     for the finalists that are due, before finalists as after them. As many are due as
@@ -147,11 +147,11 @@ class StagedSearcher:
         return Outlook(due, inner.trainings, inner.work)
 
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
-        """What the search says."""
+        """Sentences of the searcher for the user."""
         return self.searcher.notes(history)
 
     def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
-        """What the search expects."""
+        """Expected scores by the searcher; None where it has none."""
         keys = tuple(t.key for t in history if t.stage == "search")
         if keys not in self._believed:
             for old in [*self._believed][:-_MOST_BELIEVED]:
@@ -165,7 +165,7 @@ class StagedSearcher:
         return flat_of(searched, self.beliefs) if self.stop_when_flat else None
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
-        """What the search needs."""
+        """Keys of trainings whose checkpoints the searcher needs."""
         return self.searcher.needed(history, pending)
 
     def finals(
@@ -214,7 +214,7 @@ class StagedSearcher:
         history: Sequence[Training],
         pending: Sequence[Job] = (),
     ) -> list[Job]:
-        """Jobs of finalists, each by the number that it had, or else by a free one."""
+        """Jobs of finalists, numbered as before; new finalists get free numbers."""
         numbers = {t.key: t.job for t in history if t.stage == "finalist"}
         numbers |= {
             k: j.index for j in pending if j.stage == "finalist" for k in j.keys
@@ -262,8 +262,8 @@ class StagedSearcher:
         allowance: Allowance,
         within: Allowance,
     ) -> float:
-        """Seconds that a search leaves for finalists: those that are due, or else one
-        more training like that of the best, to prove what is found yet."""
+        """Seconds that a search leaves for the finalists that are due, or for one more
+        training of the best network if that takes longer."""
         if not (self.finalist_seeds and within.is_limited):
             return 0.0
         finals = self.finals(history, pending)
@@ -328,9 +328,9 @@ class StagedSearcher:
         """Entries that must be retrained before they can be believed or not.
 
         Retraining lowers scores that were chosen for being high. Scores of one seed may
-        then stand above the best mean: these come first, the best before others. Next
-        are those that are tied with it and smaller than what is recommended, from the
-        smallest up.
+        then stand above the best mean: these come first, the best before others. Then
+        come entries that are tied with the best mean and smaller than the recommended
+        network, from the smallest up.
         """
         entries, objective = self._entries(history), self.objective
         proved = [entry for entry in entries if entry.stage == "finalist"]

@@ -167,7 +167,7 @@ class Artifact:
         return predict_files(self.answer, self.task, raw, self.reader, paths, top)
 
     def write_beside(self, partial: Path | None = None) -> None:
-        """Write what describes the file.
+        """Write the description of the file beside the file.
 
         Args:
             partial: Where the file is before it is moved to its path.

@@ -166,13 +166,13 @@ def paired_error(
 ) -> float:
     """Standard error of the difference of two scores on the same examples.
 
-    The grouped jackknife (Efron 1982, chapter 2) of the difference: what is hard for
-    both falls out of it. For accuracy, with one example a group, its square is
+    The grouped jackknife (Efron 1982, chapter 2) of the difference: examples that are
+    hard for both cancel out. For accuracy, with one example a group, the square is
     `(b + c - (b - c)^2 / n) / n / (n - 1)`, where `b` and `c` of `n` examples are right
-    with one network only. That is the test of McNemar (1947), which leaves out the
-    second term and which Dietterich (1998) advises for two classifiers that were
-    trained once. For errors it is that of the mean of paired differences, and it holds
-    for scores that are no means over examples too.
+    with one network only. The test of McNemar (1947), advised by Dietterich (1998) for
+    two classifiers that were trained once, leaves out the second term. For errors, the
+    result is the standard error of the mean of paired differences. The jackknife also
+    holds for scores that are no means over examples.
 
     Args:
         left_out: A score without each group of the examples.
@@ -245,7 +245,7 @@ def _count(pairs: Pairs) -> int:
 
 
 def _defined(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The finite ones, in the six digits that are written."""
+    """The finite metrics, in the six digits of records."""
     return {n: short(value) for n, value in metrics.items() if math.isfinite(value)}
 
 

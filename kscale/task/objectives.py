@@ -52,12 +52,11 @@ def find_objective(name: str | None, target: Target) -> Objective:
 
 
 def task_objective(name: str | None, task: Task) -> Objective:
-    """The objective of a task: of its target, or the mean over its several targets.
+    """The objective of a task: of a single target, or the mean over several.
 
     With several targets a metric must be known for all of them. Without a name, and
     for `mean`, each target has its head's `mean_metric`, as the accuracy of classes and
-    the R2 score of real values: metrics that have one unit, so that their mean says
-    something.
+    the R2 score of real values: all of one unit, so that their mean has a meaning.
 
     Example:
 

@@ -42,8 +42,8 @@ class Input:
             empty where there is one only.
         vectors: Numbers of the word vectors that embeddings of the tokens start from; 0
             where there are none.
-        scale, offset: `raw * scale + offset` is what the network gets, on the last
-            axis, for a network that wants the raw values back; empty if it gets them.
+        scale, offset: The network gets `raw * scale + offset`, on the last axis, and
+            may need the raw values back; empty if the network gets the raw values.
 
     Raises:
         DataError: The kind is unknown, or the shape does not suit it.
@@ -146,13 +146,13 @@ class Target:
 
     @property
     def shown_names(self) -> tuple[str, ...]:
-        """A name for each output: its number where it has none."""
+        """A name for each output: the number of an output without a name."""
         return self.class_names or tuple(map(str, range(self.outputs)))
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a network must take in and put out.
+    """The inputs and the targets of a network.
 
     Args:
         inputs: Named inputs; most families take exactly one.

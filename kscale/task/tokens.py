@@ -1,4 +1,4 @@
-"""Tokens: ids that have a meaning of their own, and the text that ids stand for."""
+"""Tokens: ids with a special meaning, and the text of ids."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ def text_of(ids: Iterable[int], names: Sequence[str]) -> str:
 
 
 def _joined(pieces: Sequence[str]) -> str:
-    """The pieces in a row; those of single bytes are the characters that they spell."""
+    """The pieces in a row; pieces of single bytes are joined to characters."""
     if not any(map(_BYTE.fullmatch, pieces)):
         return "".join(pieces)
     spelled = b"".join(

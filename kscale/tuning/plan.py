@@ -152,7 +152,7 @@ class Plan:
         return find_family(spec.family).size(spec, self.dataset.task)
 
     def cost_model(self) -> CostModel:
-        """What trainings take, of which nothing is measured yet."""
+        """Predicted seconds of trainings, before anything is measured."""
         measured = self.request.most_finalists if self.budget.is_of_device else 0
         examples = len(self.dataset.train)
         return CostModel(examples, self.recipe.batch_size, self.size, measured)

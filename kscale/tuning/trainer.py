@@ -128,13 +128,13 @@ class TrainingSetup:
     def test_score(
         self, spec: Spec, part: PartName, outputs: Outputs, decoded: Outputs
     ) -> Scores:
-        """What outputs for a part reach, with all that is tested.
+        """Scores of outputs on a part, by all metrics of a test.
 
         Args:
-            spec: Of the network.
+            spec: Spec of the network.
             part: Name of the part.
-            outputs: What the network gives.
-            decoded: By target name, ids that were decoded, `(examples, length)`.
+            outputs: Outputs of the network.
+            decoded: By target name, decoded ids, `(examples, length)`.
         """
         data = self.dataset.seen_by(spec)
         pairs = data.pairs(part, outputs, decoded)

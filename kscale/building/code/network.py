@@ -72,7 +72,7 @@ def _blocks_of(layers: tuple[Layer, ...], taken: set[str]) -> list[_Block]:
 
 
 def _fixed(layer: Layer) -> Any:
-    """What must be equal in two bodies that one function writes."""
+    """The part of a layer that must be equal where one function writes two bodies."""
     fields = vars(layer).items()
     fixed = [(name, it) for name, it in fields if name not in _FREE or not it]
     return (type(layer), *fixed)

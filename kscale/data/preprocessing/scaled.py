@@ -145,7 +145,7 @@ class Scaled(OfOneInput):
 class Averaged(OfOneInput):
     """Scaled images brought to smaller sides, each pixel the mean of its area.
 
-    The scaling is that of the whole images, whose mean the smaller ones have, too. An
+    Whole and smaller images have the same mean, and so the same scaling. An
     area that ends inside a pixel counts a part of the pixel. The matrices stand on the
     right of the products, where converters take constants for weights.
     """

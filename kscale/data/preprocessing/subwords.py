@@ -248,7 +248,7 @@ class Learned(NamedTuple):
 
 
 class SharedTexts:
-    """Texts of an example that are read by one vocabulary, which is learned once.
+    """Texts of an example that share a vocabulary, which is learned once.
 
     Args:
         names: Raw texts.

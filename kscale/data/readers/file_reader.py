@@ -21,7 +21,7 @@ Content = TypeVar("Content")
 
 
 class FileReader(Reader):
-    """Files that hold one example of one raw input."""
+    """A reader of files; each file holds one example of a single raw input."""
 
     dtype: ClassVar[Any]
     """NumPy type of an example."""

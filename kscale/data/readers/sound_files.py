@@ -109,7 +109,7 @@ def check_whole(path: Path) -> None:
 
 
 def _missing(path: Path) -> str:
-    """What a WAV file lacks of the size that its header promises, if anything.
+    """The sentence on a WAV file shorter than its header promises, or no text.
 
     Programs that write to a pipe promise the most there can be. Some promise 8 bytes
     more than there are.
@@ -174,7 +174,7 @@ _LEAST_RATE = 1_000
 def _decide(
     headers: Mapping[PartName, Sequence[SoundHeader]], options: Options
 ) -> Reading:
-    """One rate and one length for all sounds, from those of the training part.
+    """The rate and the length of all sounds, decided by the training part.
 
     The rate is the most frequent one. The length is that which 95 % of the sounds do
     not exceed, 10 seconds at most, in whole steps of a spectrogram; longer sounds are

@@ -57,7 +57,7 @@ class TableColumn:
         return replace(self, words=tuple(sorted(words)) * (len(words) <= _MOST_WORDS))
 
     def note(self, cell: str, value: Any) -> str:
-        """How a cell is unlike those of the training part; empty if it is like them."""
+        """The sentence on a cell unlike all cells of the training part, or no text."""
         if self.range and (value < self.range[0] or value > self.range[1]):
             least, most = (f"{number:.6g}" for number in self.range)
             return (

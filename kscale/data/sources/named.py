@@ -1,4 +1,4 @@
-"""Data sets by name: those of scikit-learn, and those of Keras, which downloads them.
+"""Data sets by name, of scikit-learn and of Keras; Keras downloads its data sets.
 
 Names of Keras' classes: `named.json`, from Xiao et al. 2017, table 2 (Fashion MNIST),
 Krizhevsky 2009 (CIFAR), Maas et al. 2011 (IMDB), and Keras (Reuters).

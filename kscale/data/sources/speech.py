@@ -44,8 +44,8 @@ _MOST_MISSING = 0.5
 
 
 class Utterance(NamedTuple):
-    """A sound, its name as it is given, its transcript, the place where both are named,
-    and the key of the group that stays in one part."""
+    """A sound's path, its name as given, its transcript, the place in a file that names
+    both, and the key of the group that stays in one part."""
 
     path: Path
     name: str
@@ -59,7 +59,7 @@ Utterances = Mapping[PartName, Sequence[Utterance]]
 
 @dataclass
 class _LeftOut:
-    """What is left out, by reason."""
+    """Examples that are left out, by reason."""
 
     places: dict[str, list[str]] = field(default_factory=dict)
 

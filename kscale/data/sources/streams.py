@@ -35,7 +35,7 @@ def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
     `subset="both"`; names of classes are its `class_names`. Inputs beyond so many bytes
     of memory, or half of what is free, lie on disk.
     """
-    left = _Left(most_bytes(memory))
+    left = _FreeMemory(most_bytes(memory))
     is_one = not isinstance(source, Mapping | tuple | list)
     if is_one:
         parts = {"train": source}
@@ -65,12 +65,12 @@ def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
     )
 
 
-def _part_of(stream: Any, name: str, left: "_Left") -> RawPart:
+def _part_of(stream: Any, name: str, left: "_FreeMemory") -> RawPart:
     where, ending = f"The tf.data.Dataset {name}".rstrip(), f"_{name}".rstrip("_")
     if int(stream.cardinality()) == _INFINITE:
         raise DataError(f"{where} never ends; leave out `repeat()`.")
     # Labels are few bytes, and read whole.
-    sides = {"x": left, "y": _Left(math.inf)}
+    sides = {"x": left, "y": _FreeMemory(math.inf)}
     spools: dict[str, dict[str, _Spool]] = {side: {} for side in sides}
     for element in _chunks_of(stream):
         for (side, of_side), chunks in zip(spools.items(), element, strict=True):
@@ -129,8 +129,8 @@ def _by_name(values: Any) -> _Arrays:
 
 
 @dataclass
-class _Left:
-    """Bytes of memory that all inputs of a source share."""
+class _FreeMemory:
+    """Bytes of memory that are left, shared by all inputs of a source."""
 
     bytes: float
 
@@ -144,7 +144,7 @@ class _Spool:
 
     label: str
     like: NDArray[Any]
-    left: _Left
+    left: _FreeMemory
     _chunks: list[NDArray[Any]] = field(default_factory=list)
     _rows: StoredRows | None = None
 
@@ -171,7 +171,7 @@ class _Spool:
         return RawArray.of(self.label, whole)
 
     def _consumed(self) -> Iterator[NDArray[Any]]:
-        """Chunks in order, which are removed one by one."""
+        """Chunks in order; each is removed as it is given."""
         self._chunks.reverse()
         while self._chunks:
             yield self._chunks.pop()

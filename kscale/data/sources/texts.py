@@ -25,8 +25,8 @@ _BETWEEN = re.compile(r"\n[^\S\n]*\n")
 
 
 def is_prose(path: Path, has_columns: bool = False) -> bool:
-    """Whether a path is a text file, and no table: one that has no delimiters, or a
-    first line that ends as a sentence does, where nobody names columns."""
+    """Whether a path is a text file, and no table. A text has no delimiters, or, where
+    nobody names columns, a first line that ends like a sentence."""
     if path.suffix.lower() != _SUFFIX or not path.is_file():
         return False
     with opened(path) as file:
@@ -37,8 +37,8 @@ def is_prose(path: Path, has_columns: bool = False) -> bool:
 
 
 def raw_data_of_text(path: Path, options: Options) -> RawData:
-    """A text file: its documents are its paragraphs, or its lines if there are no
-    empty lines between them."""
+    """Data of a text file; the documents are paragraphs, or lines where no empty lines
+    stand between paragraphs."""
     return raw_data_of_documents(path.parent, {"train": [(path.name,)]}, options)
 
 

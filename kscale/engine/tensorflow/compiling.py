@@ -119,9 +119,9 @@ def make_optimizer(
         examples: Training examples.
         learning_rate: A number, or a variable that holds one.
         weight_decay: Share of a weight that a step takes away.
-        kind: Class of the optimizer, `ScaledAdamW` or one made of it; without it that
-            of Keras, if there are no factors.
-        factors: What the width makes of the learning rate of each weight.
+        kind: Class of the optimizer, `ScaledAdamW` or a subclass; None for Keras'
+            AdamW, or for `ScaledAdamW` where there are factors.
+        factors: Factors of the learning rate of each weight, by the width.
     """
     rate: Any = learning_rate
     if examples is not None:

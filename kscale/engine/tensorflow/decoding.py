@@ -41,7 +41,7 @@ of the probabilities of those that were not given, `(examples,)`."""
 
 
 class _Node(NamedTuple):
-    """A layer of a copy, by a key of its own, and the keys of what the layer reads."""
+    """A layer of a copy, the layer's key, and the keys of its inputs."""
 
     key: str
     path: str
@@ -144,8 +144,8 @@ class Decoder:
         return found
 
     def beam(self, inputs: Mapping[str, Any], length: int, beams: int) -> Answer:
-        """The best of the sequences that a beam search and the greedy one find, by
-        `scores_of`; of one beam that is the greedy one."""
+        """The best sequences, by `scores_of`, of a beam search and the greedy search;
+        with one beam, those of the greedy search."""
         if beams == 1:
             return self.greedy(inputs, length)
 
@@ -342,8 +342,8 @@ class Decoder:
 
 
 def _flattened(blueprint: Blueprint) -> tuple[list[_Node], str]:
-    """Layers one after the other, without those that only train, and the key of what
-    the network gives."""
+    """Layers in order, without layers for training only, and the key of the network's
+    output."""
     nodes: list[_Node] = []
 
     def visit(layer: Layer, path: str, reads: list[str]) -> str:

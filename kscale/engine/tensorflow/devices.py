@@ -104,7 +104,7 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
 
 
 def _patience() -> float:
-    """Seconds to wait for workers: those of `meet_within`, or as many as it takes."""
+    """Seconds to wait for workers: the limit of `meet_within`, or no limit."""
     service = context.context().coordination_service
     return service.cluster_register_timeout_in_ms / 1000 if service else math.inf
 

@@ -171,7 +171,7 @@ class EpochProgram:
             mask.assign(tf.ones_like(mask))
 
     def _build(self, seed: int) -> None:
-        """Make the model, its optimizer and what is traced of them."""
+        """Make the model, the optimizer, and their traced functions."""
         self._masks, self._decoder = {}, None
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         precision, factors = self.network.precision, self.network.factors
@@ -360,8 +360,8 @@ class EpochProgram:
         return total / tf.cast(steps, tf.float32)
 
     def _bring_together(self) -> None:
-        """Give moving statistics that each replica has of its own their mean: those of
-        a pretrained network, whose norms are not synchronized."""
+        """Give all replicas the mean of their moving statistics, which differ where the
+        norms of a pretrained network are not synchronized."""
         context = tf.distribute.get_replica_context()
         for variable in self.model.non_trainable_variables:
             found = tf.identity(variable.value)

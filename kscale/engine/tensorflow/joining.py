@@ -1,8 +1,8 @@
 """Networks of one structure as one network of their largest widths.
 
-A narrower network lies in the wider one with zeros around its weights, and trains as it
-does alone: what a unit of zeros gives is 0 before and after training, and so are its
-gradients and what AdamW makes of them.
+A narrower network lies in the wider one with zeros around its weights, and trains as if
+alone: a unit of zeros has outputs, gradients and AdamW steps of 0, before and after
+training.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ _ZERO_AT_ZERO = ("gelu", "linear", "relu", "silu", "tanh")
 
 
 def joined(networks: Sequence[Network]) -> Network | None:
-    """The network that each of several lies in; None if one program cannot train them.
+    """The network of the largest widths; None if one program cannot train them all.
 
-    Dropout draws for each network from the network's own seed; what is drawn for a
-    narrower one is not what is drawn for it alone.
+    Dropout draws for each network from the network's seed, but a narrower network gets
+    other draws than if trained alone.
     """
     first = networks[0]
     blueprints = [n.layers for n in networks if isinstance(n.layers, Blueprint)]

@@ -44,7 +44,7 @@ gradient anew for every order of the examples (seen with TensorFlow 2.21)."""
 
 @dataclass(frozen=True)
 class _Member:
-    """A network as it is trained alone: its variables have their own widths."""
+    """A network as if trained alone, with variables of the network's widths."""
 
     model: keras.Model
     optimizer: ScaledAdamW
@@ -312,7 +312,7 @@ def _converted() -> Iterator[None]:
 
 
 def _one_by_one(given: Any, usual: Any) -> Any:
-    """An operation that is done for each member, and what they give is stacked."""
+    """An operation on each member in turn, with the results stacked."""
     read = [given.input(index) for index in range(given.num_inputs)]
     if usual is not None and not read[1].is_stacked:
         return usual(given)

@@ -19,10 +19,10 @@ from kscale.task.heads.base import Objective
 
 
 def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], float]:
-    """What scores a network whenever it is called.
+    """A function that scores a network on the device.
 
     Args:
-        data: What is scored, and how.
+        data: The data on the device, and the metric.
         predict: A concrete function that gives outputs for inputs.
         batch: Most examples that `predict` is given at once.
     """

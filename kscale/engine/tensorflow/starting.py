@@ -1,4 +1,4 @@
-"""TensorFlow started without the many lines that it writes while it starts."""
+"""Starting TensorFlow without its many lines of output."""
 
 import atexit
 import gc
@@ -16,7 +16,7 @@ from kscale.errors import MissingPackageError, sentence_of
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Import TensorFlow inside: what it writes is not shown, what it raises is.
+    """Import TensorFlow inside, without its output; errors are raised as always.
 
     Its C++ part writes to the process' standard error before any of its settings count.
     """
@@ -66,7 +66,7 @@ def settled() -> Iterator[None]:
 
 @contextmanager
 def kept_sigterm() -> Iterator[None]:
-    """Let a library start inside: SIGTERM does afterwards what it did before.
+    """Let a library start inside, and restore the handler of SIGTERM afterwards.
 
     TensorFlow takes the signal for the notice of a preemption, which nobody reads here,
     and Ray's handler prints a trace of its C++.

@@ -1,4 +1,4 @@
-"""TPUs by name. No TPU was at hand: what is tested is that a missing one is told."""
+"""TPUs by name. No TPU was at hand: only the error of a missing TPU is tested."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What TensorFlow and Python would keep of networks that are trained."""
+"""Memory of trained networks that TensorFlow and Python would never free."""
 
 import gc
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ _TRACING = RLock()
 
 @contextmanager
 def forgotten_gradients() -> Iterator[None]:
-    """Graphs that are traced inside can be freed when nobody uses them any more.
+    """Let graphs that are traced inside be freed when nobody uses them any more.
 
     TensorFlow registers the gradient of each custom operation in a graph under a name
-    of its own and never forgets it, and the gradient holds the whole graph. One step of
-    an optimizer, which sums gradients over replicas, is enough, and so is one swish. A
+    of its own for ever, and the gradient holds the whole graph. Swish is such an
+    operation, as is the sum of gradients over replicas in an optimizer's step. A
     gradient is needed only while its graph is traced. One thread traces at a time.
     """
     registry = getattr(ops.gradient_registry, "_registry", {})

@@ -114,16 +114,16 @@ class WorkerGroup:
         return not differs.any()
 
     def tell(self, *message: Any) -> None:
-        """Tell the other workers something, which they hear."""
+        """Send a message to the other workers; `hear` receives it."""
         self._exchanged(pickle.dumps(message))
 
     def hear(self) -> Any:
-        """What worker 0 tells next."""
+        """The next message of worker 0."""
         return pickle.loads(self._exchanged(b""))
 
     def _exchanged(self, content: bytes) -> bytes:
-        """The content that worker 0 has: its length, then as many words, and more so
-        that there are few lengths, each of which is traced."""
+        """Worker 0's content: the length, then the words, padded to few different
+        lengths, because every length is traced once."""
         count = int(self._from_chief(np.array([len(content)], np.int32))[0])
         words = max(_LEAST_WORDS, 1 << (-(-count // 4) - 1).bit_length())
         padded = np.frombuffer(content.ljust(4 * words, b"\0"), np.int32)

@@ -132,13 +132,13 @@ def _steps(points: Sequence[Point]) -> Iterator[Step]:
 
 
 def _density(steps: Steps) -> float:
-    """Logarithm of how likely held points are, of whatever form, from known ones."""
+    """Logarithm of the likelihood of held points from known ones, over all forms."""
     forms = _forms(steps[0][0])
     return float(np.logaddexp.reduce(_densities(forms, steps)))
 
 
 def _densities(forms: Sequence[Form], steps: Steps) -> Values:
-    """Logarithms of how likely held points are from known ones, by each form."""
+    """Logarithms of the likelihood of held points from known ones, by form."""
     found = np.array([form.log_odds for form in forms])
     for known, held in steps:
         scale = [*known, *held]

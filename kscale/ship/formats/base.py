@@ -96,12 +96,12 @@ def write_whole(
 ) -> None:
     """Write a file or a folder so that a reader sees all of it or none.
 
-    `write` gets another path with the same end of the name, then the path is replaced.
-    Before that, `write_beside` may write what stands around what is there. What killed
-    processes left half written of the same path is removed.
+    `write` gets a temporary path with the same end of the name. Then `write_beside` may
+    write files beside `path` that describe the new content, and the temporary path
+    replaces `path`. Temporary paths of killed processes are removed.
 
     Raises:
-        ExportError: The path cannot be written; what was there is there still.
+        ExportError: The path cannot be written; the old content is still there.
     """
     # Keras knows the form of a file by the end of its name.
     partial, old = (

@@ -1,4 +1,4 @@
-"""What a head is: one record with everything that the kind of a target decides.
+"""The record of a head: everything that the kind of a target decides.
 
 Arrays are those of one target. `labels` are what a data set holds: `(examples,)`, or
 `(examples, outputs)` where each output has its label, or `(examples, length)` of
@@ -105,7 +105,7 @@ class Objective:
         return self.values if self.is_share else None
 
     def gathered(self, arrays: Any, labels: Any, given: Any) -> Any:
-        """What the metric follows from: sums, or `given`; see `Figures`."""
+        """The figures that determine the metric: sums, or `given`; see `Figures`."""
         if self.values is not None:
             values = self.values(arrays, labels, given)
             return arrays.sum(arrays.array(values, "float64"), axis=0)
@@ -173,21 +173,21 @@ class KerasCall(NamedTuple):
 
 @dataclass(frozen=True)
 class Head:
-    """What a kind of target decides.
+    """Everything that a kind of target decides.
 
     Words:
         kind: Key of the record in `HEADS`.
         title: The kind as people name it: `real values`.
-        nouns: One output and several: `class`, `classes`.
-        stratum: What every part has its share of.
-        constant_words: What the baseline always answers: `the mean`.
+        nouns: Words for one output and for several: `class`, `classes`.
+        stratum: Word for a group that all parts have equal shares of.
+        constant_words: The constant answer of the baseline: `the mean`.
 
     Labels:
         least_outputs: Fewest outputs of a target.
         dtype: Type of `labels`.
-        is_exclusive: Whether exactly one output is right: only then do examples have a
-            class, by which they can be weighted, and one label; of other kinds but
-            sequences each output has its label: `(examples, outputs)`.
+        is_exclusive: Whether exactly one output is right. Only then does an example
+            have a class, for class weights, and a single label; other kinds except
+            sequences have a label for each output: `(examples, outputs)`.
         counts: Of `labels` and the number of outputs, how often each output is right;
             None if outputs have no names, but values. Networks learn values of mean 0
             and deviation 1, and no others with `label_smoothing`.
@@ -199,7 +199,7 @@ class Head:
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
-        one_hot_loss: The same loss of one-hot rows, where it takes them.
+        one_hot_loss: The same loss for one-hot rows, if Keras has such a loss.
         smoothed: Name of the loss in printed code where labels are smoothed; empty if
             the loss of Keras smoothes them itself, or if nothing does.
         printed: Name of the loss in printed code where that of Keras is another one.
@@ -208,17 +208,17 @@ class Head:
             are too many.
         losses: The loss in the graph, where that of Keras does not give one for each
             example.
-        kept: What leaves the device of outputs that are larger than memory, and is
-            `given`; None if the outputs do.
+        kept: The figures that leave the device as `given` where outputs are larger than
+            memory; None if the outputs leave the device themselves.
 
     Answers:
-        activation: The Keras activation that ends a network which ships.
-        activate: The same in NumPy, which makes `given`; of sequences, whose figures
-            were worked out on the device, nothing is changed.
+        activation: The Keras activation at the end of a shipped network.
+        activate: The same in NumPy, which makes `given`; figures of sequences come from
+            the device and stay unchanged.
         constant: Of `labels` of the training part, the number of outputs and the name
-            of a metric, what the baseline gives for any example, `(outputs,)`: where
-            the metric counts what was found, the answer that it rates best. Of
-            sequences the numbers that `baseline` takes.
+            of a metric, the baseline's outputs for any example, `(outputs,)`: the best
+            constant answer where the metric counts found labels. For sequences, the
+            numbers that `baseline` takes.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer,
             and for sequences, whose answer is their `text`.

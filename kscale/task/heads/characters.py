@@ -87,8 +87,8 @@ def _share_of_right(labels: Array, sums: Array) -> float:
 
 
 def transcript(given: Array, names: Sequence[str]) -> str:
-    """What the likeliest answers of frames write, `(frames, outputs)`; or what ids
-    do that were decoded, `(length,)`.
+    """The text of the likeliest answers of frames, `(frames, outputs)`, or of decoded
+    ids, `(length,)`.
 
     Example:
 

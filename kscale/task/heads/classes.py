@@ -46,8 +46,8 @@ def _ranked(given: Array, most: int | None) -> list[int]:
 
 
 def _counted(labels: Array, outputs: int) -> NDArray[np.int64]:
-    """The classes that a metric is the mean over: the second of two, of more those that
-    occur (macro)."""
+    """The classes of a metric's mean: the second of two classes, or all occurring ones
+    of more (macro)."""
     return np.array([1]) if outputs == 2 else np.unique(labels)
 
 

@@ -21,7 +21,7 @@ _OPTIONS = {
     "disable-usage-stats": True,
     "log-style": "record",
     "log-color": "false",
-    # Processes that nothing here asks: the autoscaler, and what sends logs to drivers.
+    # Processes that kscale does not use: the autoscaler, and the sender of logs.
     "no-monitor": True,
     "include-log-monitor": "false",
 }

@@ -42,10 +42,10 @@ _MAJORITY = 0.9  # of the files that are of some kind
 
 
 def raw_data_of_folder(path: Path, options: Options) -> RawData:
-    """What a folder holds that has a sub-folder a class, or sounds with transcripts.
+    """Data of a folder with a sub-folder for each class, or sounds with transcripts.
 
-    Such folders may lie in folders of parts. With `split_by` all files that it finds
-    one text in come into one part, wherever they lie.
+    Such folders may lie in folders of parts. With `split_by`, files whose paths have
+    the same match come into one part, wherever they lie.
     """
     found = walk(path)
     if transcripts := transcripts_of(found):
@@ -147,7 +147,7 @@ def _joined(layout: ClassFolders) -> ClassFolders:
 def _notes(
     layout: ClassFolders, word: str, read: Sequence[str], passed_over: Sequence[Names]
 ) -> Iterator[str]:
-    """What there is, how it is read, and what is not read."""
+    """Sentences on the files, how they are read, and which are not read."""
     counts = {part: len(files) for part, files in layout.parts.items()}
     classes = sorted({*layout.labels("train")})
     yield (

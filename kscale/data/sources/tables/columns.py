@@ -1,4 +1,4 @@
-"""What a column of a table holds, from counts of one pass over its cells."""
+"""The kind of a table's column, from counts of one pass over the cells."""
 
 import re
 from collections import Counter

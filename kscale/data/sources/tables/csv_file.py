@@ -1,4 +1,4 @@
-"""CSV files: which are parts of one data set, and rows, each error with its line."""
+"""CSV files: the parts of a data set among them, and rows; errors give the line."""
 
 import csv
 import gzip
@@ -124,7 +124,7 @@ class CsvFile:
 
 
 def parts_notes(files: Mapping[PartName, CsvFile]) -> Iterator[str]:
-    """Which file is which part, where there are several."""
+    """The part of each file, where there are several."""
     if len(files) > 1:
         named = [f"{file.path.name} ({part})" for part, file in files.items()]
         yield f"The parts are {', '.join(named)}."

@@ -1,4 +1,4 @@
-"""Columns of a table to predict: which they are, and their cells as labels."""
+"""Columns of a table to predict: their choice, and their cells as labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -24,7 +24,7 @@ class TextRows(NamedTuple):
 
     Args:
         texts: By column, a text a row.
-        keys: Of each row, what rows have in common that stay in one part.
+        keys: A key a row; rows with equal keys stay in one part.
         left_out: Places of the rows with an empty text, or cells too many or too few.
     """
 
@@ -54,7 +54,7 @@ class TextRows(NamedTuple):
 def raw_data_of_pairs(paths: Files, options: Options) -> RawData:
     """Sentences and their translations: the columns that `source` and `label` name.
 
-    Rows of equal sentences stay in one part, or those that `split_by` says.
+    Rows of equal sentences stay in one part, or rows of an equal `split_by`.
     """
     options.refuse_except("sentence pairs", "source", "label", *_USABLE)
     if options.source is None or len(options.label) != 1:

@@ -155,9 +155,9 @@ def share_knob(
     return Knob(default, tuple(values), meaning, 0.0, 0.95, shapes=False, name=name)
 
 
-def flag_knob(default: bool, meaning: str, shapes: bool = True) -> Any:
+def flag_knob(default: bool, meaning: str, **more: Any) -> Any:
     """A choice between true and false."""
-    return knob(default, (False, True), meaning, shapes=shapes)
+    return knob(default, (False, True), meaning, **more)
 
 
 def activation_knob(functions: Sequence[str], meaning: str) -> Any:

@@ -37,7 +37,11 @@ def _network(
     depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
     width: bp.Count = base.width_knob(64, 2048, "units of a layer, one way"),
     cell: str = base.knob("lstm", ("lstm", "gru"), "kind of recurrent layer"),
-    bidirectional: bool = base.flag_knob(False, "whether both ends are read from"),
+    bidirectional: bool = base.flag_knob(
+        False,
+        "whether both ends are read from; true is the default for transcripts",
+        usual=frames.predicts_characters,
+    ),
     residual: bool = base.flag_knob(
         True, "whether layers from the second on are normalized and added to"
     ),

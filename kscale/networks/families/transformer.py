@@ -40,6 +40,12 @@ def _convolutions_for(task: Task) -> tuple[base.Value, ...]:
     return (0, 7, 15, 31) if task.inputs[0].kind == "spectrogram" else (0,)
 
 
+def _convolution_for(task: Task) -> base.Value:
+    """The usual `convolution`: 15 for transcripts, where a convolution between
+    attention and dense layers decides (Gulati et al. 2020)."""
+    return 15 if frames.predicts_characters(task) else 0
+
+
 def _check_convolution(task: Task, convolution: int) -> None:
     if convolution and _convolutions_for(task) == (0,):
         raise SpecError(
@@ -70,8 +76,10 @@ def _network(
     convolution: int = base.knob(
         0,
         (0, 7, 15, 31),
-        "steps of sound that a convolution in each block reads; 0 is none",
+        "steps of sound that a convolution in each block reads; 0 is none, and 15 the "
+        "default for transcripts",
         low=0,
+        usual=_convolution_for,
         suited=_convolutions_for,
         is_optional=True,
     ),

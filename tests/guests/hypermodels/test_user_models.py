@@ -285,7 +285,7 @@ def test_where_few_models_fit_those_that_are_too_large_are_shrunk(
 
     x = np.eye(90, 9, dtype=np.float32)
     data = load_dataset((x, np.arange(90) % 10))
-    own = plan_search(data, hypermodel=build, max_params=8000, trials=5).candidates
+    own = plan_search(data, hypermodel=build, max_params=8000, trials=20).candidates
     notes: list[str] = []
     own.prepare(tmp_path, notes.append, 5)
     assert len(own.pool) == 5 and own.pool.draws < 200

@@ -123,3 +123,18 @@ def test_stacked_frames_make_other_networks_of_sounds_quicker():
     )
     assert stacked.params - whole.params == 4 * 8 * 12
     assert stacked.flops < whole.flops
+
+
+def test_networks_of_transcripts_read_both_ways_or_convolve() -> None:
+    rnn, transformer = find_family("rnn"), find_family("transformer")
+    sounds = Task.of("spectrogram", (20, 4), classes=3)
+    assert rnn.spec(task_of())["bidirectional"] is True
+    assert rnn.spec(sounds)["bidirectional"] is False
+    assert transformer.spec(task_of())["convolution"] == 15
+    without = transformer.spec(task_of(), convolution=0)
+    assert without == transformer.spec(sounds)
+    usual = transformer.spec(task_of())
+    plain, convolved = (
+        transformer.size(each, task_of()).params for each in (without, usual)
+    )
+    assert plain < convolved

@@ -264,7 +264,8 @@ class Searcher(Protocol):
         ...
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
-        """Keys of finished trainings whose weights a later job may go on from."""
+        """Keys of finished trainings whose weights a pending or a later job may go on
+        from."""
         ...
 
 

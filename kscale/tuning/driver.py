@@ -11,9 +11,9 @@ from kscale.errors import BudgetError, TrialError, WorkerLostError, writing
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter
-from kscale.runs.entries import entries_of, front_of
+from kscale.runs.entries import answers_of, front_of
 from kscale.runs.folder import RecordedRun, RecordsWriter, read_records, read_run
-from kscale.runs.records import Record, Training
+from kscale.runs.records import DeviceFit, Record, Training
 from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_of
 from kscale.text import counted
 from kscale.tuning.answering import Answering
@@ -27,7 +27,7 @@ from kscale.tuning.places import make_executor
 from kscale.tuning.plan import Plan
 from kscale.tuning.references import ReferenceContext
 from kscale.tuning.time_policy import TimePolicy
-from kscale.tuning.trainer import TimeUp
+from kscale.tuning.trainer import Assignment, TimeUp
 
 PageWriter = Callable[[Path, Sequence[Record]], None]
 """Writes the page of a run from the folder and the records."""
@@ -41,7 +41,7 @@ class _OpenJob:
     slot: str
     waiting: deque[int]
     trainings: list[Training] = field(default_factory=list)
-    running: dict[int, MemberWeights] = field(default_factory=dict)
+    running: dict[Assignment, MemberWeights] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -220,9 +220,10 @@ class Driver:
             if waiting is not None:
                 member = waiting.waiting.popleft()
                 weights = MemberWeights(self._models, waiting.job, member)
-                waiting.running[member] = weights
                 seconds, is_here = self.policy.seconds_left(), self.executor.trains_here
-                self.executor.submit(weights.begin(seconds, is_here))
+                assignment = weights.begin(seconds, is_here)
+                waiting.running[assignment] = weights
+                self.executor.submit(assignment)
                 continue
             used = {item.slot for item in self._open.values()}
             slot = next(s for s in map(str, range(len(used) + 1)) if s not in used)
@@ -260,10 +261,11 @@ class Driver:
             Whether there is time to go on.
         """
         assignment, training = outcome.assignment, outcome.training
-        trial, item = next(
-            pair for pair in self._open.items() if pair[1].job == assignment.job
-        )
-        weights = item.running.pop(assignment.member)
+        out = (pair for pair in self._open.items() if assignment in pair[1].running)
+        trial, item = next(out, ("", None))
+        if item is None:  # another attempt has taken the place of this one
+            return True
+        weights = item.running.pop(assignment)
         if outcome.has_died:  # counted when the next attempt begins
             if outcome.is_blamed:
                 weights.attempts.blame()
@@ -324,14 +326,14 @@ class Driver:
         return max(min(seconds, self.policy.seconds_left()), 0.0)
 
     def _drop_weights(self) -> None:
-        """Delete weights that nothing needs any more: those of no kept job, of no
-        training that another may go on from, of no baseline and not of the front."""
-        searched = self.searched
-        front = front_of(entries_of(searched), self.plan.objective)
+        """Delete weights that nothing needs any more: those of no job that is out, of
+        no training that another may go on from, of no baseline and not of the front."""
+        plan, fits = self.plan, [r for r in self.recorded if isinstance(r, DeviceFit)]
+        answers = answers_of([*self.searched, *fits], plan.budget, plan.identity)
+        front = front_of(answers, plan.objective)
         needed = {t.key for entry in front for t in entry.results}
         needed |= self.searcher.needed(self.trainings, self.pending)
-        for job in self.pending:
-            needed |= {job.parent_key(member) or "" for member in range(len(job.seeds))}
+        needed |= {key for job in self.pending for key in job.keys}
         tried = (t for t in self.trainings if t.stage in ("search", "subset"))
         _delete(self._models / f"{t.key}.npz" for t in tried if t.key not in needed)
 

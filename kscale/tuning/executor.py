@@ -34,7 +34,9 @@ class Executor(Protocol):
 
     The driver has at most as many assignments out as there are slots, and asks for
     outcomes until each assignment has one. A process that dies is an outcome, too: the
-    driver then makes another attempt, or gives the training up.
+    driver then makes another attempt, or gives the training up. Only the current
+    attempt at a training counts: the driver ignores outcomes of earlier ones, and each
+    outcome has its assignment as submitted.
 
     Attributes:
         trains_here: Whether this process trains, whose death may be the training's

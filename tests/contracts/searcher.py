@@ -113,6 +113,7 @@ class Simulation:
                 self._check(job)
                 self.jobs.append(job)
                 self.pending.append(job)
+                self._check_parents()
                 return True
             assert job is DONE or self.pending  # nothing is due to wait for
         if not self.pending:
@@ -150,6 +151,16 @@ class Simulation:
                 parent = done[job.parent_key(member) or ""]
                 assert parent.status == "ok" and parent.job == job.parent
                 assert parent.key in needed, "weights of a parent may be deleted"
+
+    def _check_parents(self) -> None:
+        needed = self.searcher.needed(self.history, self.pending)
+        out = [job for job in self.pending if job.epochs_from]
+        parents = {
+            job.parent_key(member) for job in out for member in range(len(job.seeds))
+        }
+        assert parents <= needed, (
+            "weights of a parent may be deleted while a job is out"
+        )
 
 
 def run_searcher(searcher: Searcher, score: Score, slots: int = 1) -> list[Job]:
@@ -357,6 +368,31 @@ def check_waiting_ends(name: str) -> None:
     assert not simulation.pending and math.isfinite(len(simulation.jobs))
 
 
+def check_what_it_says_of_a_history(name: str) -> None:
+    """Notes and beliefs of an empty, a failed and a whole history, alike if asked
+    again; and weights of a few trainings are needed, of none at the end but some."""
+    searcher = made_searcher(name, made_pool())
+    failed = Simulation(made_searcher(name, made_pool()), lambda job: None)
+    whole = Simulation(made_searcher(name, made_pool()), log_size)
+    failed.run()
+    whole.run()
+    for history in ([], failed.history, whole.history):
+        for asked in (searcher, made_searcher(name, made_pool())):
+            first = asked.notes(history), asked.beliefs(history)
+            assert (asked.notes(history), asked.beliefs(history)) == first
+            assert first == (searcher.notes(history), searcher.beliefs(history))
+            assert all(note and note.endswith(".") for note in first[0])
+        if (known := first[1]) is not None:
+            assert history and math.isfinite(known.gain) and known.gain >= 0
+            assert {(b.spec, b.learning_rate) for b in known.trained} <= {
+                (t.spec, t.learning_rate) for t in history
+            }
+    keys = keys_of(whole.history)
+    assert searcher.needed([], ()) == set()
+    assert searcher.needed(whole.history, ()) < keys
+    assert searcher.needed(whole.history[: len(whole.history) // 2], ()) <= keys
+
+
 CHECKS_OF_ALL = [
     check_same_seed_same_proposals,
     check_same_proposals_in_another_process,
@@ -367,6 +403,7 @@ CHECKS_OF_ALL = [
     check_a_time_limit_is_kept,
     check_a_time_limit_is_that_of_each_device,
     check_waiting_ends,
+    check_what_it_says_of_a_history,
 ]
 
 CHECKS = [

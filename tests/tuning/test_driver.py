@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tuning.made_data import AtOnce, digits
 from tuning.process_executor import ProcessExecutor
 
@@ -94,6 +95,83 @@ def test_weights_are_kept_of_the_front_and_finalists_only(halved: Run) -> None:
     short = {t.key for t in trainings if t.stage == "search" and not t.is_full}
     finalists = {t.key for t in trainings if t.stage == "finalist"}
     assert not kept & short and finalists <= kept
+
+
+class Scoring(LocalExecutor):
+    """Trains, and scores by a formula; what a later job needs must be on disk."""
+
+    driver: Driver
+
+    def __init__(self, plan: Plan, score: Callable[[Training], float]) -> None:
+        super().__init__(plan.trainers())
+        self._score = score
+
+    def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+        driver = self.driver
+        needed = driver.searcher.needed(driver.trainings, driver.pending)
+        for training in driver.trainings:
+            if training.key in needed:
+                assert weights_of(driver.folder, training).exists()
+        found = super().finished(timeout)
+        return [Outcome(o.assignment, self._scored(o.training)) for o in found]
+
+    def _scored(self, training: Training | None) -> Training | None:
+        return training and replace(training, score=self._score(training))
+
+
+def weights_of(folder: Path, training: Training) -> Path:
+    return folder / "models" / f"{training.key}.npz"
+
+
+def drive_scored(
+    folder: Path, score: Callable[[Training], float], **options: Any
+) -> Driver:
+    """A search with made-up scores, and without an answer."""
+    plan = plan_search(digits(), **{**HALVING, **options})
+    executor = Scoring(plan, score)
+    with RecordsWriter(folder, plan.description()) as writer:
+        driver = Driver(plan, folder, writer, Listener(), TimePolicy(), executor)
+        executor.driver = driver
+        driver._search()
+    return driver
+
+
+def test_short_trainings_hide_no_full_ones_whose_weights_are_kept(
+    tmp_path: Path,
+) -> None:
+    """A small network scores high after an epoch, a large one low after all."""
+
+    def score(training: Training) -> float:
+        if training.stage == "baseline":
+            return 0.01
+        return 0.1 if training.is_full else 0.5 + training.params / 1e6
+
+    driver = drive_scored(tmp_path, score, finalist_seeds=0, max_params=5000)
+    full = [t for t in driver.searched if t.is_full]
+    short = [t for t in driver.searched if not t.is_full]
+    assert min(t.bytes for t in short) < min(t.bytes for t in full)
+    front = Run(tmp_path).front()
+    kept = [t for entry in front for t in entry.results if t.stage == "search"]
+    assert kept and all(weights_of(tmp_path, t).exists() for t in kept)
+    assert not any(weights_of(tmp_path, t).exists() for t in short)
+
+
+def test_a_low_score_of_the_first_seed_costs_no_weights_of_the_front(
+    tmp_path: Path,
+) -> None:
+    """The mean over the seeds decides, once all of them are trained."""
+
+    def score(training: Training) -> float:
+        if training.stage == "baseline":
+            return 0.01
+        return (0.2, 0.5)[training.job] + (-0.4, 0.9)[training.member] * training.job
+
+    options = {"searcher": "random", "trials": 2, "epochs": 1, "seeds": 2}
+    drive_scored(tmp_path, score, finalist_seeds=0, **options)
+    front = Run(tmp_path).front()
+    kept = [t for entry in front for t in entry.results if t.stage == "search"]
+    assert {t.job for t in kept} >= {1} and len(kept) >= 2
+    assert all(weights_of(tmp_path, t).exists() for t in kept)
 
 
 def test_every_job_is_a_trial_of_keras_tuner(halved: Run) -> None:
@@ -293,6 +371,29 @@ def test_what_ended_beside_a_training_that_ran_out_of_time_is_recorded(
     assert [training.stage for training in driver.trainings] == ["search"]
     assert trainings_in(tmp_path / "run") == driver.trainings
     assert not list((tmp_path / "run" / "models").glob("*.attempts.json"))
+
+
+def test_only_the_current_attempt_at_a_training_counts(tmp_path: Path) -> None:
+    """An attempt that was given up ends late, before the next and once more after."""
+
+    class Late(LocalExecutor):
+        late: Outcome | None = None
+
+        def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+            if self.late is None:
+                (self.late,) = super().finished()
+                return [Outcome(self.late.assignment, None, has_died=True)]
+            late = replace(self.late.training, score=0.99, reason="late")
+            given_up = Outcome(self.late.assignment, late)
+            return [given_up, *super().finished(), given_up]
+
+    options = {**HALVING, "searcher": "random", "trials": 2, "epochs": 1}
+    plan = plan_search(digits(), **options)
+    driver = drive(plan, tmp_path / "run", Late(plan.trainers()))
+    found = trainings_in(tmp_path / "run")
+    assert found == driver.trainings and not any(t.reason for t in found)
+    assert len({t.key for t in found}) == len(found)
+    assert {t.status for t in found} == {"ok"}
 
 
 def test_a_search_at_once_trains_what_a_search_one_by_one_does(

@@ -171,3 +171,12 @@ def test_tune_prints_one_document_and_is_quiet(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["best"]["params"] <= 1000
     assert done.stderr == ""
+
+
+def test_help_writes_options_as_they_are_typed_and_quotes_other_values() -> None:
+    text = " ".join(call("tune", "--help").stdout.split())
+    for words in ("fits --max-bytes", "Without --workers", "'none' counts every"):
+        assert words in text
+    assert "_" not in text.replace("keras_tuner", "").replace("my_model", "").replace(
+        "TF_CONFIG", ""
+    )

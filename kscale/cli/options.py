@@ -1,6 +1,7 @@
 """Options that several commands share: one meaning each, defined once."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import partial, reduce
@@ -140,7 +141,7 @@ settings_option = click.option(
     "settings",
     type=SETTING,
     multiple=True,
-    help="Fix a knob that kscale families NAME lists; may be repeated.",
+    help="Fix a knob that 'kscale families NAME' lists; may be repeated.",
 )
 
 _AS_COUNTED = "as the family counts it.  [default: the family's]"
@@ -173,12 +174,16 @@ data_option = click.option(
 def described(
     name: str, *flags: str, texts: Mapping[str, str], **about: Any
 ) -> Decorator:
-    """An option of a field of a record, whose docstring is the help.
+    """An option of a field of a record; the help is the text of the field.
 
-    Other names of the option are given as `flags`; a `help` in what `click.option`
-    takes replaces the docstring's.
+    A field in backticks becomes its option, other code is quoted. Other names of the
+    option are given as `flags`; `about` goes to `click.option`, its `help` first.
     """
-    help = about.pop("help", texts[name]).replace("`", "")
+
+    def typed(code: re.Match[str]) -> str:
+        return flag_of(code[1]) if code[1] in texts else f"'{code[1]}'"
+
+    help = about.pop("help", re.sub("`([^`]+)`", typed, texts[name]))
     if about.get("multiple"):
         help = f"{help.rstrip('.')}; may be repeated."
     return click.option(*(flags or [flag_of(name)]), name, help=help, **about)

@@ -24,7 +24,7 @@ from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
 from kscale.tuning.options import OPTIONS, TEXTS
-from kscale.tuning.places import check_cluster
+from kscale.tuning.places import check_asked_cluster
 from kscale.tuning.plan import Plan
 from kscale.tuning.request import BITS, LEAST, SearchRequest
 
@@ -92,7 +92,7 @@ search_options = options.option_group(
         type=_FAMILY_OR_AUTO,
         multiple=True,
         default=("auto",),
-        help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
+        help=f"{', '.join(FAMILIES)}, or 'auto' for those that suit the data.",
     ),
     asked("search", multiple=True, metavar="KNOB"),
     options.settings_option,
@@ -155,7 +155,7 @@ def planned(request: SearchRequest, quiet: bool, start: bool = True) -> Plan:
 
 def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
     """Plan a search, run it, and print its answer."""
-    check_cluster(request)
+    check_asked_cluster(request)
     plan = planned(request, quiet)
     try:
         with user_code():

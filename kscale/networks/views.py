@@ -55,8 +55,8 @@ def view_of(knobs: Mapping[str, Any], task: Task) -> dict[str, int]:
     ({'image_size': 14}, {})
     """
     named = {name: int(knobs[name]) for name in VIEW_KINDS if knobs.get(name)}
-    own = _own(task.inputs[0])
-    return {name: value for name, value in named.items() if value != own.get(name)}
+    full = _full_view(task.inputs[0])
+    return {name: value for name, value in named.items() if value != full.get(name)}
 
 
 def viewed(task: Task, knobs: Mapping[str, Any]) -> Task:
@@ -102,8 +102,8 @@ def windows_for(task: Task) -> tuple[int, ...]:
 
 def bands_for(task: Task) -> tuple[int, ...]:
     """Values of `mel_bands` that a search tries: fewer than the data have, and all."""
-    own = _checked(task.inputs[0], "mel_bands").shape[1]
-    return (*(bands for bands in BANDS if bands < own), own)
+    most = _checked(task.inputs[0], "mel_bands").shape[1]
+    return (*(bands for bands in BANDS if bands < most), most)
 
 
 def subwords_for(task: Task) -> tuple[int, ...]:
@@ -111,8 +111,8 @@ def subwords_for(task: Task) -> tuple[int, ...]:
     return tuple(size for size, _ in _checked(task.inputs[0], "subwords").sizes)
 
 
-def _own(item: Input) -> dict[str, int]:
-    """What the data have."""
+def _full_view(item: Input) -> dict[str, int]:
+    """The knobs of a view that shows an input as the data have it."""
     if item.kind == "image":
         return {"image_size": min(item.shape[:2])}
     if item.kind == "tokens":

@@ -15,7 +15,7 @@ _HEADERS = ("", "networks", "trainings", "epochs", "FLOPs", "time")
 
 
 @dataclass(frozen=True)
-class Stage:
+class PlannedStage:
     """A stage of a search.
 
     Args:
@@ -59,7 +59,7 @@ class PlannedSearch:
     counted: int | None
     fitting: int | None
     epochs: int
-    stages: tuple[Stage, ...]
+    stages: tuple[PlannedStage, ...]
     around: float | None
     limit: float | None
     basis: str
@@ -116,7 +116,7 @@ class PlannedSearch:
         return self.to_text()
 
 
-def _row(stage: Stage) -> Sequence[str]:
+def _row(stage: PlannedStage) -> Sequence[str]:
     numbers = (stage.networks, stage.trainings, stage.epochs)
     shown = (f"{number:,}" for number in numbers)
     return stage.name, *shown, format_count(stage.flops), _time(stage.seconds)

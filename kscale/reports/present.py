@@ -24,7 +24,7 @@ _LEAST_OF_SIZE, _MOST_OF_SIZE = 0.5, 1.1  # of the present model's parameters
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PresentComparison:
     """A row beside the present model.
 
     Args:
@@ -54,13 +54,13 @@ def _row_of(report: Report, family: str) -> Row | None:
     return next((row for row in report.rows if row.family == family), None)
 
 
-def compared(report: Report, row: Row | None) -> Comparison | None:
+def compared(report: Report, row: Row | None) -> PresentComparison | None:
     """A row beside the present model; None without either."""
     present = _row_of(report, PRESENT)
     if present is None or row is None:
         return None
     is_known = not (report.present.get("unknown_flops") or row.unknown_flops)
-    return Comparison(
+    return PresentComparison(
         _times(present.params, row.params),
         _times(present.flops, row.flops) if is_known else None,
         contrast(report, row, present),
@@ -125,14 +125,14 @@ def present_lines(report: Report) -> Iterator[tuple[str, str]]:
     yield "what your size could reach", _reach(report, present)
 
 
-def _label(item: Comparison) -> str:
+def _label(item: PresentComparison) -> str:
     """A name that says "smaller" and "better" only where that is clear."""
     if item.params is None or item.params <= 1:
         return "against it"
     return "smaller and better by" if item.is_better else "smaller by"
 
 
-def _difference(report: Report, item: Comparison) -> str:
+def _difference(report: Report, item: PresentComparison) -> str:
     sizes = (_size_text(item.params, "params"), _size_text(item.flops, "FLOPs"))
     return ", ".join([*filter(None, sizes), _gain_text(report, item)])
 
@@ -147,11 +147,11 @@ def _size_text(times: float | None, what: str) -> str:
     return f"{1 / times:.3g} times more {what}"
 
 
-def _and_gain(report: Report, item: Comparison) -> str:
+def _and_gain(report: Report, item: PresentComparison) -> str:
     return "" if item.is_doubted else f", {_gain_text(report, item)}"
 
 
-def _gain_text(report: Report, item: Comparison) -> str:
+def _gain_text(report: Report, item: PresentComparison) -> str:
     return f"{beside_text(report, item.beside)} {where_text(item.beside)}"
 
 
@@ -199,7 +199,7 @@ def _known_flops(row: Row) -> int | None:
     return row.flops if row.flops or not row.unknown_flops else None
 
 
-def _json(report: Report, item: Comparison | None) -> dict[str, Any] | None:
+def _json(report: Report, item: PresentComparison | None) -> dict[str, Any] | None:
     """A comparison as plain data; `gain` is of scores on the validation part."""
     if item is None:
         return None

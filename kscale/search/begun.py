@@ -10,7 +10,7 @@ from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search.contract import Job, derived_seed, is_known
 from kscale.search.draws import Draw, Settings
-from kscale.search.model import Row
+from kscale.search.model import Observation
 
 
 @dataclass(eq=False)
@@ -57,7 +57,7 @@ class State:
     """
 
     begun: Mapping[int, Begun]
-    rows: Sequence[Row]
+    rows: Sequence[Observation]
     interrupted: Sequence[Job]
 
     @cached_property
@@ -105,7 +105,7 @@ class RungJobs:
         """What was begun so far."""
         begun: dict[int, Begun] = {}
         scores: dict[tuple[int, int], list[float]] = {}
-        rows: list[Row] = []
+        rows: list[Observation] = []
         searched = [training for training in history if training.stage == "search"]
         for training in searched:
             place = self.place(training.spec, training.learning_rate)
@@ -125,7 +125,7 @@ class RungJobs:
             found.append(self.sign * training.score)
             if len(found) == self.settings.seeds_per_spec:
                 each.scores[epochs] = fmean(found)
-                rows.append(Row(place, self.left(epochs), each.scores[epochs]))
+                rows.append(Observation(place, self.left(epochs), each.scores[epochs]))
         done = {training.key for training in searched}
         whole = {key for job in pending for key in job.keys} | done
         jobs = [each.last for each in begun.values()]
@@ -136,7 +136,7 @@ class RungJobs:
                 each = begun.setdefault(place, Begun(number))
                 each.jobs[job.epochs_to] = job
                 each.is_out = True
-                rows.append(Row(place, self.left(job.epochs_to), None))
+                rows.append(Observation(place, self.left(job.epochs_to), None))
         return State(begun, rows, [job for job in jobs if not is_known(job, whole)])
 
     def job(self, number: int, place: int, epochs: int, begun: int = 0) -> Job:

@@ -25,7 +25,7 @@ from kscale.search.contract import (
 )
 from kscale.search.draws import Draw, Settings
 from kscale.search.features import Features, unlike
-from kscale.search.model import Expected, Row, ScoreModel
+from kscale.search.model import Expected, Observation, ScoreModel
 from kscale.search.model_search import MOST_CANDIDATES
 from kscale.search.narrowing import narrowing
 from kscale.search.size_steps import SIZES, size_steps
@@ -235,14 +235,14 @@ class _View:
         """What the candidates are expected to score; None while nothing is known."""
         sign, begun = self.searcher.sign, self.search.begun
         rows = [
-            Row(begun[training.job][0], 0.0, sign * training.score)
+            Observation(begun[training.job][0], 0.0, sign * training.score)
             for training in self.search.trainings  # in this order the model saw them
             if training.job in begun
             and training.is_scored
             and training.score is not None
         ]
         pending = begun.keys() & self.search.pending
-        out = [Row(begun[index][0], 0.0, None) for index in sorted(pending)]
+        out = [Observation(begun[index][0], 0.0, None) for index in sorted(pending)]
         return self.searcher.model.expect([*rows, *out]) if rows else None
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The model of scores: what networks are expected to score at full length."""
+"""The model of scores: expected scores of networks at full length."""
 
 import math
 from collections import Counter
@@ -20,8 +20,8 @@ _LEAST = 1e-9  # variance of an expectation, a part of that of the scores
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a training came to.
+class Observation:
+    """The score of a training of some length, or a training that has no score yet.
 
     Args:
         place: Position of the network among the candidates.
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """What all candidates are expected to score, by each set of hyperparameters.
+    """Expected scores of all candidates, by each set of hyperparameters.
 
     Args:
         means: Array `(sets, candidates)`.
@@ -66,7 +66,7 @@ class Expected:
         return found
 
     def gain(self, best: float, places: Places, steps: Values) -> Values:
-        """Expected improvement on a score by what one training each would tell.
+        """Expected improvement on a score by one training of each network.
 
         As in the knowledge gradient (Frazier et al. 2009), but of the mean of the
         network that is trained alone: a short training tells less than a long one. At
@@ -96,20 +96,20 @@ def _improvement(above: Values, deviations: Values) -> Values:
 class ScoreModel:
     """A Gaussian process over networks and lengths of training.
 
-    The score of a training is what the network comes to at full length, plus what the
-    length lacks, plus noise. Both parts are smooth in the features of the networks
-    (Matern 5/2 of all features, and of single groups of them; one length scale for each
-    group); what the length lacks
-    grows with the logarithm of full length over length, has a part of each network
-    alone, and is 0 at full length. So short trainings count as far as long ones of the
-    same search agree with them. As few scores leave the hyperparameters open, the
-    expectation is the mean over sets of them, weighted by the marginal likelihood.
+    The score of a training is the sum of the network's score at full length, of a
+    lacking part, and of noise. The first two are smooth in the features of the networks
+    (Matern 5/2 of all features, and of single groups of features; one length scale for
+    each group). The lacking part grows with the logarithm of full length over length,
+    has a share of each network alone, and is 0 at full length. So short trainings count
+    as far as long ones of the same search agree. Because few scores leave the
+    hyperparameters open, the expectation is the mean over sets of hyperparameters,
+    weighted by the marginal likelihood.
 
     Args:
         features: Array `(candidates, columns)`; see `Features`.
         groups: Group of each column.
         networks: Number of the network of each candidate.
-        longest: The largest `Row.left` there will be; 0 where all have full length.
+        longest: The largest `Observation.left` of all; 0 where all have full length.
         seed: Decides the sets of hyperparameters.
     """
 
@@ -128,7 +128,9 @@ class ScoreModel:
         self.seed = seed
         self._groups = int(groups.max(initial=-1)) + 1
         self._prior = _Prior(self._groups)
-        self._rows: list[Row] = []  # known ones that the processes are conditioned on
+        self._rows: list[
+            Observation
+        ] = []  # known ones that the processes are conditioned on
         self._fitted = 0  # rows of the last fit
         self._sets: Values = np.zeros((0, 0))
         self._weights: Values = np.zeros(0)
@@ -136,19 +138,19 @@ class ScoreModel:
         self._with_pending: list[Process] = []
         self._asked: list[Process] = []
         self._scales: Values = np.zeros(0)
-        self._told: Sequence[Row] = ()
+        self._told: Sequence[Observation] = ()
         self._expected: Expected | None = None  # by what it was told
 
-    def expect(self, rows: Sequence[Row]) -> Expected:
-        """What the candidates are expected to score, given at least one known row.
+    def expect(self, rows: Sequence[Observation]) -> Expected:
+        """Expected scores of the candidates, given at least one known row.
 
-        Rows without a score count as pending: what they will tell is not asked again.
+        Rows without a score are pending: the model counts on the coming scores.
         """
         if self._expected is None or rows != self._told:
             self._told, self._expected = rows, self._expect(rows)
         return self._expected
 
-    def _expect(self, rows: Sequence[Row]) -> Expected:
+    def _expect(self, rows: Sequence[Observation]) -> Expected:
         known = [row for row in rows if row.score is not None]
         scores = np.array([row.score for row in known], np.float64)
         if known[: len(self._rows)] != self._rows:  # other results than before
@@ -176,28 +178,28 @@ class ScoreModel:
         return Expected(means * scale + centre, deviations * scale, self._weights)
 
     def steps(self, places: Places, lefts: Values) -> Values:
-        """How far one more training, without noise, would move what is expected of its
-        network: standard deviations, `(sets, lefts, places)`. At full length it is all
-        of what is unknown.
+        """Standard deviations of the steps of means, `(sets, lefts, places)`, when the
+        network of a mean is trained once more and the score has no noise. A training of
+        full length resolves the whole uncertainty.
 
         Args:
             places: Networks that would be trained, after `expect`.
-            lefts: Lengths of the training, as `Row.left`.
+            lefts: Lengths of the training, as `Observation.left`.
         """
         rows = np.array([place for place, _ in self._asked[0].rows], np.int64)
         near = self.distances(places, rows)
-        told = np.array([each.told(places, lefts, near) for each in self._asked])
+        each = [process.mean_steps(places, lefts, near) for process in self._asked]
         least = math.sqrt(_LEAST)
-        found: Values = np.maximum(told, least) * self._scales[:, None, None]
+        found: Values = np.maximum(each, least) * self._scales[:, None, None]
         return found
 
     def _of_all(self, rows: Iterable[tuple[int, float]]) -> list[Process]:
-        """Processes that pending rows are known to as well: their variances.
+        """Processes whose variances count pending rows as well.
 
-        A row whose score came is in them already, so a proposal mostly adds one row,
-        however many are out. The last bits of the variances depend on the order in
-        which the rows came, so of two candidates that are equal but for those, a search
-        that was stopped may propose the other one.
+        When the score of a pending row comes, the row is there already, so a proposal
+        mostly adds one row. The last bits of variances depend on the order of the rows,
+        so a search that was stopped may choose otherwise between two candidates whose
+        variances differ in these bits only.
         """
         wanted = Counter(rows)
         had = Counter(self._with_pending[0].rows if self._with_pending else ())
@@ -274,10 +276,10 @@ class ScoreModel:
 
 
 class _Prior:
-    """What hyperparameters are drawn from: independent normal logarithms.
+    """The distribution of hyperparameters: independent normal logarithms.
 
-    They are the variance of noise, the variances of what the shortest length lacks by
-    features and by network alone, the power of the length, the ratio of the length
+    They are the variance of noise, the variances of the lacking part by features and by
+    network alone, the power of the length, the ratio of the length
     scales of both parts, the weight of single groups, and a length scale for each group
     of features.
     """

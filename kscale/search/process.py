@@ -27,7 +27,7 @@ class Covariance:
         self.longest = longest
 
     def whole(self, distances: Values) -> Values:
-        """Of what networks come to at full length, by squared distances by group."""
+        """Covariances of scores at full length, by squared distances by group."""
         scaled = np.tensordot(self.precisions, distances, 1)
         found: Values = (1 - self.additive) * _matern(scaled)
         for precision, each in zip(self.precisions, distances, strict=True):
@@ -38,7 +38,7 @@ class Covariance:
     def rows(
         self, distances: Values, same: Same, left: Values, others: Values
     ) -> Values:
-        """Of trainings that lack a length each, without noise."""
+        """Covariances of scores of trainings of any length, without noise."""
         found = self.whole(distances)
         shares, other_shares = self.share(left), self.share(others)
         if shares.any() and other_shares.any():
@@ -47,14 +47,14 @@ class Covariance:
         return found
 
     def lacking(self, distances: Values, same: Same) -> Values:
-        """Of what the shortest length lacks."""
+        """Covariances of the part of a score that the shortest length lacks."""
         scaled = np.tensordot(self.precisions, distances, 1)
         smooth = _matern(scaled / self.ratio**2)
         found: Values = 1.0 + self.by_features * smooth + self.by_network * same
         return found
 
-    def own(self, left: Values) -> Values:
-        """Variances of `rows`."""
+    def variances(self, left: Values) -> Values:
+        """Variances of scores of trainings: the diagonal of `rows`."""
         lacking = 1.0 + self.by_features + self.by_network
         found: Values = 1.0 + self.share(left) ** 2 * lacking
         return found
@@ -68,7 +68,7 @@ class Covariance:
         return np.asarray(np.linalg.cholesky(found), np.float64)
 
     def share(self, left: Values) -> Values:
-        """How much of what the shortest length lacks is lacking at others, 0 to 1."""
+        """The lacking part of a score, as a share of the shortest length's, 0 to 1."""
         if not left.any():
             return left
         found: Values = (left / self.longest) ** self.power
@@ -83,7 +83,7 @@ class Process:
         covariance: Covariances for the set.
         places, left: The first rows.
         factor: Cholesky factor of their covariance.
-        whole: Their covariance with what all candidates come to at full length.
+        whole: Their covariances with the scores of all candidates at full length.
 
     Attributes:
         variances: Of all candidates, `(candidates,)`.
@@ -125,7 +125,7 @@ class Process:
         """Take one more row.
 
         Args:
-            place, left: As of `Row`.
+            place, left: As of `Observation`.
             distances: As `ScoreModel.distances` of the place.
         """
         count, covariance = self._count, self.covariance
@@ -135,10 +135,10 @@ class Process:
         same = is_same(self.networks, np.array([place]), places)
         near = distances[:, :, places]
         row = covariance.rows(near, same, lefts, self._left[:count])[0]
-        own = covariance.own(lefts)[0]
+        variance = covariance.variances(lefts)[0]
         inverse, solved = self._inverse[:count, :count], self._solved[:count]
         side = inverse @ row
-        corner = np.sqrt(max(own + covariance.noise - side @ side, _JITTER))
+        corner = np.sqrt(max(variance + covariance.noise - side @ side, _JITTER))
         line = (covariance.whole(distances)[0] - side @ solved) / corner
         self._inverse[count, :count] = -(side @ inverse) / corner
         self._inverse[count, count] = 1 / corner
@@ -147,24 +147,24 @@ class Process:
         self._places[count], self._left[count] = place, left
         self._count += 1
 
-    def told(self, places: Places, lefts: Values, near: Values) -> Values:
-        """How far one more training, without noise, would move the mean of its network:
-        the standard deviation of that step, `(lefts, places)`.
+    def mean_steps(self, places: Places, lefts: Values, near: Values) -> Values:
+        """Standard deviations of the steps of means, `(lefts, places)`, when a mean's
+        network is trained once more and the score has no noise.
 
         Args:
             places: Networks that would be trained.
-            lefts: Lengths of the training, as of `Row`.
+            lefts: Lengths of the training, as of `Observation`.
             near: As `ScoreModel.distances` of the places to the rows.
         """
         count, covariance = self._count, self.covariance
         same = is_same(self.networks, places, self._places[:count])
         whole, lacking = covariance.whole(near), covariance.lacking(near, same)
         lacking *= covariance.share(self._left[:count])
-        own = covariance.own(lefts)
+        before = covariance.variances(lefts)
         found = np.empty((len(lefts), len(places)))
         for at, share in enumerate(covariance.share(lefts)):
             sides = (whole + share * lacking) @ self._inverse[:count, :count].T
-            variances = np.maximum(own[at] - (sides**2).sum(axis=1), _JITTER)
+            variances = np.maximum(before[at] - (sides**2).sum(axis=1), _JITTER)
             common = 1 - (sides * self._solved[:count, places].T).sum(axis=1)
             found[at] = common / np.sqrt(variances)
         return found
@@ -178,7 +178,7 @@ class Process:
         self._solved = np.pad(self._solved, ((0, more), (0, 0)))
 
     def means(self, standard: Values) -> tuple[Values, float]:
-        """Means of all candidates, and the variance of scores about them."""
+        """Means of all candidates, and the variance of scores around the means."""
         count = self._count
         weights = self._inverse[:count, :count] @ standard
         amplitude = (weights @ weights + 2) / (len(standard) + 2)

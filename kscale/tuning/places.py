@@ -26,7 +26,7 @@ def placed(plan: Plan, note: Note) -> Plan:
     """The plan with the strategy that trains where the request says.
 
     Raises:
-        ClusterError: As of `check_cluster`.
+        ClusterError: As of `check_asked_cluster`.
         MissingPackageError: Processes are asked for, and Ray is not installed.
         SpecError: What is asked for excludes each other.
     """
@@ -46,7 +46,7 @@ def placed(plan: Plan, note: Note) -> Plan:
     return _on_devices(plan, note)
 
 
-def check_cluster(request: SearchRequest) -> None:
+def check_asked_cluster(request: SearchRequest) -> None:
     """Refuse processes that Ray cannot start here or in the cluster that is named.
 
     Raises:
@@ -72,7 +72,7 @@ def _in_processes(plan: Plan) -> Plan:
             "With a limit on latency one network is trained at a time, on this "
             "machine: leave out --workers and --cluster."
         )
-    check_cluster(request)
+    check_asked_cluster(request)
     return replace(plan, request=replace(request, strategy="one"))
 
 
@@ -90,7 +90,7 @@ def _on_machines(plan: Plan, workers: int, note: Note) -> Plan:
             "On several machines all networks see the same data: leave out "
             f"`{min(views)}`."
         )
-    check_cluster(request)
+    check_asked_cluster(request)
     if workers > 1:
         note(f"{workers} workers share each training; this one waits for the others.")
     return replace(plan, request=replace(request, strategy="workers"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kscale.networks.families.base import Spec
-from kscale.reports.planned_search import PlannedSearch, Stage
+from kscale.reports.planned_search import PlannedSearch, PlannedStage
 from kscale.runs.records import STAGES
 from kscale.search.contract import Outlook
 from kscale.text import counted
@@ -87,7 +87,9 @@ def _measured(plan: Plan, costs: CostModel) -> tuple[float, str]:
     return before, basis if number else ""
 
 
-def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stage]:
+def _stages(
+    plan: Plan, costs: CostModel, rehearsal: Rehearsal
+) -> Iterator[PlannedStage]:
     """What is trained, by stage; what was not rehearsed is of the search."""
     rest = rehearsal.rest
     jobs = [*rehearsal.jobs, *((job, costs.spend(job)) for job in rest.jobs)]
@@ -104,7 +106,7 @@ def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stag
         work = sum(n * plan.size(job.spec).training_work for job, n in epochs.items())
         more = rest if name == "search" else Outlook()
         factor = 1 + more.work / work
-        yield Stage(
+        yield PlannedStage(
             name,
             len({job.spec for job, _ in mine}),
             sum(len(job.seeds) for job, _ in mine) + round(more.trainings),

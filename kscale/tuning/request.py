@@ -77,8 +77,8 @@ class SearchRequest:
         family: Name of a family or several; `auto` takes what suits the data.
         search: Knobs to vary besides depth, width and learning rate.
         settings: Values of knobs that are not to be varied, `learning_rate` included.
-        class_weights: `balanced` for every class, however rare, to count the same in
-            the loss, or `none`.
+        class_weights: `balanced` weights the loss so that every class counts the same,
+            however rare; `none` counts every example the same.
         objective: A metric by its Keras name, such as accuracy, recall, auc, f1 or
             rmse; without one, accuracy for classes, f1 for labels of which several may
             be true, and rmse for real values. With several targets, the score is the
@@ -90,12 +90,12 @@ class SearchRequest:
             `evolution` changes one knob of a good network at a time; `random` trains
             each network in full; `halving` begins many and goes on with the best third,
             twice.
-        for_law: Whether to train for the law of error against size rather than for the
-            best network: a ladder of sizes within the limit, most with several seeds,
-            chosen to make `kscale forecast` surest of four times the largest size.
-            There are no finalists; an effort counts trainings of the largest network,
-            and further seeds of a spec are trials.
-        examples_ladder: Whether a search for the law also trains some sizes on half and
+        for_law: Train for the law of error against size rather than for the best
+            network: a ladder of sizes within the limit, most with several seeds, chosen
+            to make `kscale forecast` surest of four times the largest size. There are
+            no finalists; an effort counts trainings of the largest network, and further
+            seeds of a spec are trials.
+        examples_ladder: In a search with `for_law`, also train some sizes on half and
             on a quarter of the training examples, with each class in the same share and
             as many steps as with all. Then `kscale forecast --examples 2x` says what
             more data would buy.
@@ -103,9 +103,9 @@ class SearchRequest:
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
             at least 9, 20 or 60 seconds. By default `normal`, or no such limit where a
             number of trials or a time is given.
-        stop_when_flat: Whether the search also ends where further training promises
-            less than a tenth of the standard error of the best score; by default yes,
-            unless the effort is `thorough`, or only a number of trials is given.
+        stop_when_flat: End the search also where further training promises less than a
+            tenth of the standard error of the best score; by default yes, unless the
+            effort is `thorough`, or only a number of trials is given.
         trials: Most specs to try, before the finalists; by default all that fit.
         time_limit: Most seconds, with planning and finalists.
         epochs: Epochs of each training; by default enough for about 1,600 steps, or
@@ -124,22 +124,23 @@ class SearchRequest:
             by default the hyperparameter named depth.
         width_knob: Integer hyperparameter of the hypermodel that is shown as width;
             by default the hyperparameter named width.
-        strategy: Devices: `each` trains a network on every device, all at once,
-            `mirrored` copies the network to every device, `one` takes a single device,
-            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
-            machines that TF_CONFIG names, `tpu` copies to the cores of this machine's
-            TPU and `tpu:NAME` to those of one in Google's cloud (no TPU has been
-            tried), `none` leaves the choice to TensorFlow, and `auto` takes what suits
-            the machines, the GPUs there are and the networks.
+        strategy: How devices share the work. 'each' trains another network on every
+            device, all at the same time. Each network is trained as copies by
+            'mirrored' on every device of this machine, by 'GPU:0,GPU:1' on these
+            devices, by 'workers' on all machines that TF_CONFIG names, by 'tpu' on the
+            cores of this machine's TPU, and by 'tpu:NAME' on those of a TPU in Google's
+            cloud (no TPU has been tried). 'one' takes a single device, 'GPU:1' this
+            device, 'none' leaves the choice to TensorFlow, and 'auto' chooses by the
+            machines, the GPUs and the networks.
         workers: Trainings at once, each in a process that has a GPU or, where there is
             none, a share of the cores. The processes run on this machine, or on those
             of a cluster. The package ray is needed.
         cluster: Address `host:port` of the head of a running Ray cluster, whose
-            machines train; without `workers`, in a process for each GPU or, where there
-            is none, each core. All machines must see the run folder under the same path
-            and have the same kscale.
-        machines: Machines that train each network together, this one and others of the
-            cluster that `cluster` names. Their messages are neither encrypted nor
+            machines train. Without `workers`, there is a process for each GPU or, where
+            there is no GPU, for each core. All machines must see the run folder under
+            the same path and have the same kscale.
+        machines: Machines that train each network together: this one, and others of the
+            Ray cluster that `cluster` names. Their messages are neither encrypted nor
             protected by a password: their network must be private.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where

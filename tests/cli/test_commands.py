@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kscale.cli import main
+from kscale.cli import COMMANDS, main
 from kscale.networks.families import FAMILIES
 from kscale.run import Run
 
@@ -93,6 +93,12 @@ def test_size_lists_what_fits() -> None:
     assert all(row["params"] <= 50_000 for row in found["largest"])
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_gives_each_default_as_a_value(name: str) -> None:
+    found = call(name, "--help")
+    assert found.exit_code == 0 and "default: (" not in found.stdout
+
+
 def test_families_are_listed_and_explained() -> None:
     assert "encoder blocks" in call("families").stdout
     assert "channels of the first stage" in call("families", "cnn").stdout
@@ -165,3 +171,12 @@ def test_tune_prints_one_document_and_is_quiet(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["best"]["params"] <= 1000
     assert done.stderr == ""
+
+
+def test_help_writes_options_as_they_are_typed_and_quotes_other_values() -> None:
+    text = " ".join(call("tune", "--help").stdout.split())
+    for words in ("fits --max-bytes", "Without --workers", "'none' counts every"):
+        assert words in text
+    assert "_" not in text.replace("keras_tuner", "").replace("my_model", "").replace(
+        "TF_CONFIG", ""
+    )

@@ -8,7 +8,7 @@ import pytest
 from kscale.networks.families import find_family
 from kscale.search.draws import Draw
 from kscale.search.features import Features
-from kscale.search.model import Row, ScoreModel
+from kscale.search.model import Observation, ScoreModel
 
 MLP = find_family("mlp")
 
@@ -75,7 +75,7 @@ def test_a_vocabulary_of_0_is_all_words_and_not_the_fewest() -> None:
 def test_expectations_are_near_the_truth_and_sure_where_scores_are_known() -> None:
     draws = made_draws()
     model, scores = made_model(draws), np.array([truth(draw) for draw in draws])
-    rows = [Row(place, 0.0, float(scores[place])) for place in range(25)]
+    rows = [Observation(place, 0.0, float(scores[place])) for place in range(25)]
     expected = model.expect(rows)
     errors = np.abs(expected.mean - scores)
     assert errors[25:].mean() < 0.3 * scores.std()
@@ -88,8 +88,8 @@ def test_short_trainings_tell_what_long_ones_come_to() -> None:
     draws = made_draws()
     scores = np.array([truth(draw) for draw in draws])
     longest = math.log(9)
-    short = [Row(at, longest, float(scores[at]) - 20.0) for at in range(10, 40)]
-    whole = [Row(at, 0.0, float(scores[at])) for at in range(10)]
+    short = [Observation(at, longest, float(scores[at]) - 20.0) for at in range(10, 40)]
+    whole = [Observation(at, 0.0, float(scores[at])) for at in range(10)]
     alone = made_model(draws).expect(whole)
     both = made_model(draws, longest).expect([*whole, *short])
     errors = [np.abs(each.mean - scores)[40:].mean() for each in (alone, both)]
@@ -99,16 +99,18 @@ def test_short_trainings_tell_what_long_ones_come_to() -> None:
 
 def test_what_is_pending_is_not_asked_again_and_changes_no_mean() -> None:
     draws = made_draws()
-    rows = [Row(place, 0.0, truth(draws[place])) for place in range(12)]
+    rows = [Observation(place, 0.0, truth(draws[place])) for place in range(12)]
     before = made_model(draws).expect(rows)
-    after = made_model(draws).expect([*rows, Row(30, 0.0, None)])
+    after = made_model(draws).expect([*rows, Observation(30, 0.0, None)])
     assert np.allclose(before.mean, after.mean)
     assert after.deviation[30] < before.deviation[30]
 
 
 def test_a_step_is_at_full_length_all_that_is_unknown() -> None:
     draws, longest = made_draws(), math.log(9)
-    rows = [Row(at, longest * (at % 3) / 2, truth(draws[at])) for at in range(12)]
+    rows = [
+        Observation(at, longest * (at % 3) / 2, truth(draws[at])) for at in range(12)
+    ]
     model, places = made_model(draws, longest), np.arange(2, 60)
     expected = model.expect(rows)
     steps = model.steps(places, np.array([longest, 0.0]))
@@ -121,13 +123,13 @@ def test_a_step_is_at_full_length_all_that_is_unknown() -> None:
 def test_a_step_bounds_what_a_pending_training_takes_from_the_variance() -> None:
     """Noise keeps a training from telling all of its step."""
     draws, longest = made_draws(), math.log(9)
-    rows = [Row(at, longest, truth(draws[at])) for at in range(12)]
+    rows = [Observation(at, longest, truth(draws[at])) for at in range(12)]
     model, lefts = made_model(draws, longest), np.array([longest / 2, 0.0])
     before = model.expect(rows)
     steps = model.steps(np.array([2, 30]), lefts)
     for at, left in enumerate(lefts.tolist()):
         for number, place in enumerate((2, 30)):
-            after = model.expect([*rows, Row(place, left, None)])
+            after = model.expect([*rows, Observation(place, left, None)])
             told = before.deviations[:, place] ** 2 - after.deviations[:, place] ** 2
             most = steps[:, at, number] ** 2
             assert (told > 0.5 * most).all() and (told < 1.001 * most).all()
@@ -135,7 +137,7 @@ def test_a_step_bounds_what_a_pending_training_takes_from_the_variance() -> None
 
 def test_a_longer_training_is_expected_to_gain_more() -> None:
     draws, longest = made_draws(), math.log(9)
-    rows = [Row(at, longest, truth(draws[at])) for at in range(12)]
+    rows = [Observation(at, longest, truth(draws[at])) for at in range(12)]
     model, lefts = made_model(draws, longest), np.array([longest, longest / 2, 0.0])
     best, places = float(model.expect(rows).mean.max()), np.arange(12, 60)
     gains = model.expect(rows).gain(best, places, model.steps(places, lefts))
@@ -145,7 +147,7 @@ def test_a_longer_training_is_expected_to_gain_more() -> None:
 @pytest.mark.parametrize("cut", [5, 11, 17])
 def test_a_model_that_grew_equals_one_that_is_told_all_at_once(cut: int) -> None:
     draws = made_draws()
-    rows = [Row(place, 0.0, truth(draws[place])) for place in range(18)]
+    rows = [Observation(place, 0.0, truth(draws[place])) for place in range(18)]
     grown = made_model(draws)
     grown.expect(rows[:cut])
     assert np.array_equal(grown.expect(rows).mean, made_model(draws).expect(rows).mean)
@@ -153,8 +155,8 @@ def test_a_model_that_grew_equals_one_that_is_told_all_at_once(cut: int) -> None
 
 def test_other_results_than_before_are_learned_anew() -> None:
     draws = made_draws()
-    rows = [Row(place, 0.0, truth(draws[place])) for place in range(10)]
-    others = [Row(place, 0.0, -truth(draws[place])) for place in range(10)]
+    rows = [Observation(place, 0.0, truth(draws[place])) for place in range(10)]
+    others = [Observation(place, 0.0, -truth(draws[place])) for place in range(10)]
     model = made_model(draws)
     model.expect(rows)
     assert np.array_equal(
@@ -164,15 +166,15 @@ def test_other_results_than_before_are_learned_anew() -> None:
 
 def test_rows_that_are_out_come_and_go_as_if_told_at_once() -> None:
     draws = made_draws()
-    grown, known, out = made_model(draws), [Row(0, 0.0, truth(draws[0]))], [1]
+    grown, known, out = made_model(draws), [Observation(0, 0.0, truth(draws[0]))], [1]
     for place in range(2, 40):
         out.append(place)
         if place % 3 == 0:  # not in the order in which they went out
             ended = out.pop(len(out) // 2)
-            known.append(Row(ended, 0.0, truth(draws[ended])))
+            known.append(Observation(ended, 0.0, truth(draws[ended])))
         if place == 30:  # one failed: it is gone for good
             out.pop(0)
-        rows = [*known, *(Row(at, 0.0, None) for at in out)]
+        rows = [*known, *(Observation(at, 0.0, None) for at in out)]
         found, anew = grown.expect(rows), made_model(draws).expect(rows)
         assert np.array_equal(found.mean, anew.mean)
         assert np.allclose(found.deviation, anew.deviation, rtol=1e-6)

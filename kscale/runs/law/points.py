@@ -13,7 +13,7 @@ from typing import Any
 from kscale.errors import DataError, cause_of, missing_path
 from kscale.naming import letters_of
 from kscale.runs.law.quantities import SPACES, Quantity, real
-from kscale.runs.law.rows import UNKNOWN, Row, are_signed, check_one_kind, rows_of
+from kscale.runs.law.rows import UNKNOWN, TableRow, are_signed, check_one_kind, rows_of
 from kscale.text import counted, listed, printable
 from kscale.units import parse_count
 
@@ -119,7 +119,7 @@ def points_of(given: Any) -> tuple[tuple[Point, ...], Quantity]:
         ]
     rows = []
     for number, item in enumerate(_listed(given), start=1):
-        rows.append(Row(f"row {number}", _cells(item)))
+        rows.append(TableRow(f"row {number}", _cells(item)))
     return _points(rows, "points")
 
 
@@ -147,7 +147,9 @@ def _cells(item: Any) -> dict[str, str]:
     return {str(k): "" if v is None else str(v) for k, v in item.items()}
 
 
-def _points(rows: Sequence[Row], source: str) -> tuple[tuple[Point, ...], Quantity]:
+def _points(
+    rows: Sequence[TableRow], source: str
+) -> tuple[tuple[Point, ...], Quantity]:
     """Points of rows, those of one network in one.
 
     Raises:
@@ -230,7 +232,7 @@ def _readers(roles: Mapping[str, str | None], value: str) -> dict[str, _Reader]:
 
 
 def _trained(
-    rows: Iterable[Row], read: Mapping[str, _Reader], source: str
+    rows: Iterable[TableRow], read: Mapping[str, _Reader], source: str
 ) -> list[dict[str, Any]]:
     """The figures of each row.
 
@@ -251,7 +253,7 @@ def _trained(
 
 
 def _read(
-    row: Row, column: str | None, parse: Callable[[str], float], is_needed: bool
+    row: TableRow, column: str | None, parse: Callable[[str], float], is_needed: bool
 ) -> Any:
     text = row.cells.get(column or "", "")
     if is_needed and not text:

@@ -13,14 +13,14 @@ UNKNOWN = {"", "nan", "<na>"}
 """Cells in small letters that programs write where nothing is known."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """Where a row stands, and its cells by the name of their columns."""
 
     place: str
     cells: Mapping[str, str]
 
 
-def rows_of(text: str, known: set[str]) -> Iterator[Row]:
+def rows_of(text: str, known: set[str]) -> Iterator[TableRow]:
     """The rows of a CSV text, blank ones and lines before the header left out.
 
     Args:
@@ -55,7 +55,7 @@ def rows_of(text: str, known: set[str]) -> Iterator[Row]:
         if mark != ",":  # then a comma stands before decimals
             cells = [re.sub(r"^(-?\d+),(\d+)( ?%?)$", r"\1.\2\3", c) for c in cells]
         filled = [*cells, *[""] * len(header)]
-        yield Row(f"line {line}", dict(zip(header, filled, strict=False)))
+        yield TableRow(f"line {line}", dict(zip(header, filled, strict=False)))
 
 
 def _is_above(line: str, known: set[str]) -> bool:
@@ -93,7 +93,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def are_signed(rows: Iterable[Row], columns: Iterable[str | None]) -> bool:
+def are_signed(rows: Iterable[TableRow], columns: Iterable[str | None]) -> bool:
     """Whether values and their errors are written with a per cent sign.
 
     Raises:

@@ -14,9 +14,9 @@ from typing import Any
 from kscale.engine.tensorflow.starting import kept_sigterm
 from kscale.errors import ClusterError, sentence_of
 from kscale.ship.extras import check_extra
+from kscale.tuning.cluster.auth_tokens import fresh_token, read_token
 from kscale.tuning.cluster.environment import private_folder, ray_environment, uses_tls
 from kscale.tuning.cluster.starting import ray_command
-from kscale.tuning.cluster.tokens import fresh_token, read_token
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from ipaddress import ip_address
 
 from kscale.errors import ClusterError, MissingPackageError
 from kscale.ship.extras import check_extra
+from kscale.tuning.cluster.auth_tokens import find_or_make_token, read_token
 from kscale.tuning.cluster.environment import private_folder, ray_environment, uses_tls
 from kscale.tuning.cluster.starting import ray_command
-from kscale.tuning.cluster.tokens import find_or_make_token, read_token
 from kscale.tuning.request import check_address
 
 PORTS = 1000  # that a node may use, from its first on

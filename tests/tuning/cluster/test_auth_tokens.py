@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from kscale.errors import ClusterError
-from kscale.tuning.cluster.environment import ray_environment
-from kscale.tuning.cluster.tokens import (
+from kscale.tuning.cluster.auth_tokens import (
     find_or_make_token,
     read_token,
     token_path,
 )
+from kscale.tuning.cluster.environment import ray_environment
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -76,10 +76,22 @@ LIGHT = [
 @cache
 def imports_of(module: str) -> frozenset[str]:
     """Modules that a module imports, in functions and for type checkers as well."""
+    return imports_in(MODULES[module].read_text())
+
+
+def imports_in(source: str) -> frozenset[str]:
+    """Modules that some code imports, by a statement or by a call with their name."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError("a relative import, which no other check would see")
+        elif isinstance(node, ast.Call) and node.args:
+            called, named = ast.unparse(node.func), node.args[0]
+            is_import = called.rpartition(".")[2] in ("import_module", "__import__")
+            if is_import and isinstance(named, ast.Constant):
+                names.add(str(named.value))
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
@@ -105,6 +117,14 @@ def run_by(module: str) -> set[str]:
         ):
             found.add(name)
     return found
+
+
+def test_imports_are_seen_however_they_are_written() -> None:
+    calls = "import_module('kscale.run'), importlib.import_module('a.b'), "
+    assert imports_in(f"{calls}__import__('c')") == {"kscale.run", "a.b", "c"}
+    assert imports_in("def f():\n  import a\n  from b import c") == {"a", "b"}
+    with pytest.raises(AssertionError, match="relative"):
+        imports_in("from .tuning import driver")
 
 
 def test_every_module_is_in_a_room() -> None:

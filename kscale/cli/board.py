@@ -15,8 +15,7 @@ from kscale.engine.tensorflow.starting import quiet_start
     type=number(0, 65535),
     metavar="N",
     default=0,
-    show_default="any that is free",
-    help="Port on this machine to listen on.",
+    help="Port on this machine to listen on; by default any that is free.",
 )
 def board(run: str | None, port: int) -> None:
     """Show RUN in TensorBoard until Ctrl-C: HParams of every training, and curves.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kscale.cli import main
+from kscale.cli import COMMANDS, main
 from kscale.networks.families import FAMILIES
 from kscale.run import Run
 
@@ -91,6 +91,12 @@ def test_size_lists_what_fits() -> None:
     # The smallest backbone has four times as many weights.
     assert {row["family"] for row in found["largest"]} == taken - {"pretrained"}
     assert all(row["params"] <= 50_000 for row in found["largest"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_gives_each_default_as_a_value(name: str) -> None:
+    found = call(name, "--help")
+    assert found.exit_code == 0 and "default: (" not in found.stdout
 
 
 def test_families_are_listed_and_explained() -> None:

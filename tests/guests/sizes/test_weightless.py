@@ -1,7 +1,6 @@
 """What a user's code builds is counted exactly, and nothing is allocated."""
 
 import random
-import time
 from collections.abc import Callable
 
 import keras
@@ -155,7 +154,10 @@ def test_open_sides_are_those_of_the_task() -> None:
 
 
 def test_what_no_machine_could_hold_is_counted_at_once() -> None:
+    tries: list[int] = []
+
     def build(compiled: bool = True) -> keras.Model:
+        tries.append(1)
         wide = keras.layers.Dense(300_000)
         model = keras.Sequential([keras.Input((300_000,)), wide])
         if compiled:
@@ -166,11 +168,9 @@ def test_what_no_machine_could_hold_is_counted_at_once() -> None:
         of_texts()
         return build()
 
-    count_build(sequential)  # TensorFlow is awake
-    start = time.perf_counter()
     assert count_build(build).size.params == 300_000 * 300_001
     assert count_build(of_texts_too).size.params == 300_000 * 300_001
-    assert time.perf_counter() - start < 2
+    assert len(tries) == 2  # each where no variable has a value
     # Nothing waits to be given values by the next model that is built for real.
     assert sequential()(np.zeros((1, 8, 8, 1))).shape == (1, 2)
 

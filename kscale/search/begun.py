@@ -49,8 +49,7 @@ class State:
     """A history, read for a list of candidates.
 
     Args:
-        begun: Begun ones by position among the candidates, in the order of the first
-            results.
+        begun: Begun candidates by their positions, in the order of the first results.
         rows: Observations for a model: whole jobs as they ended, then pending ones.
         interrupted: Jobs of which some trainings are in the history, and others are
             neither there nor out.

@@ -138,16 +138,16 @@ class ScoreModel:
         self._with_pending: list[Process] = []
         self._asked: list[Process] = []
         self._scales: Values = np.zeros(0)
-        self._told: Sequence[Observation] = ()
-        self._expected: Expected | None = None  # by what it was told
+        self._observed: Sequence[Observation] = ()
+        self._expected: Expected | None = None  # by the observations
 
     def expect(self, rows: Sequence[Observation]) -> Expected:
         """Expected scores of the candidates, given at least one known row.
 
         Rows without a score are pending: the coming scores lower the deviations.
         """
-        if self._expected is None or rows != self._told:
-            self._told, self._expected = rows, self._expect(rows)
+        if self._expected is None or rows != self._observed:
+            self._observed, self._expected = rows, self._expect(rows)
         return self._expected
 
     def _expect(self, rows: Sequence[Observation]) -> Expected:

@@ -8,7 +8,7 @@ from kscale.search.contract import Job, keys_of
 
 
 class StageJobs:
-    """Begun jobs of a stage in which every job has an index of its own.
+    """Begun jobs of a stage; every job has another index.
 
     Args:
         stage: The stage.

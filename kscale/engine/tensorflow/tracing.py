@@ -17,8 +17,8 @@ _TRACING = RLock()
 def forgotten_gradients() -> Iterator[None]:
     """Let graphs that are traced inside be freed when nobody uses them any more.
 
-    TensorFlow registers the gradient of each custom operation in a graph under a name
-    of its own for ever, and the gradient holds the whole graph. Swish is such an
+    TensorFlow registers the gradient of each custom operation in a graph under a new
+    name for ever, and the gradient holds the whole graph. Swish is such an
     operation, as is the sum of gradients over replicas in an optimizer's step. A
     gradient is needed only while its graph is traced. One thread traces at a time.
     """

@@ -55,7 +55,7 @@ def test_one_network_has_no_law(tmp_path: Path) -> None:
 
 
 def test_examples_are_laddered_for_the_law_of_families_only() -> None:
-    with pytest.raises(SpecError, match="`examples_ladder` needs `for_law`, and no"):
+    with pytest.raises(SpecError, match="it needs `for_law`, and no `hypermodel`"):
         SearchRequest(max_params=1000, examples_ladder=True)
 
 
@@ -81,5 +81,5 @@ def made_training(share: float) -> Training:
 
 
 def test_a_search_for_the_law_has_one_searcher() -> None:
-    with pytest.raises(SpecError, match="a searcher of its own, not halving"):
+    with pytest.raises(SpecError, match="leave out `searcher` .now halving."):
         SearchRequest(max_params=1000, for_law=True, searcher="halving")

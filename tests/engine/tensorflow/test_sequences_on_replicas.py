@@ -53,7 +53,10 @@ def _speech(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("family", "made", "options", "knobs"),
     [
-        ("seq2seq", _sentences, {"source": "en", "label": "de"}, {"dropout": 0.0}),
+        pytest.param(
+            *("seq2seq", _sentences, {"source": "en", "label": "de"}, {"dropout": 0.0}),
+            marks=pytest.mark.slow,  # two languages take twice as long
+        ),
         ("gpt", _sentences, {"next": "de"}, {"dropout": 0.0}),
         ("rnn", _speech, {"source": "wav", "label": "text"}, {"dropout": 0.0}),
     ],

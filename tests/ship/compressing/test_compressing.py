@@ -85,6 +85,7 @@ def test_a_network_is_compressed_scored_and_not_compressed_again(
     assert ends == {"tflite", "tflite.preprocess.json"}
 
 
+@pytest.mark.slow  # trains two small networks from scratch
 def test_a_chosen_baseline_is_among_the_copies(tiny_run: Run, tmp_path: Path) -> None:
     run = changeable(tiny_run, tmp_path / "run")
     words = ["compress", str(run.folder), "--method", "prune:80%", "--seeds", "1"]

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from kscale.cli.options import PATH, number
+from kscale.cli.output import tidy_on_sigterm
 
 
 @click.command()
@@ -67,6 +68,7 @@ def node(**given: Any) -> None:
     """
     from kscale.tuning.cluster.node import NodeSettings, run_node
 
+    tidy_on_sigterm()
     try:
         run_node(NodeSettings(**given), click.echo)
     except KeyboardInterrupt:

@@ -83,7 +83,7 @@ def frame_layers(task: Task, stacked: int) -> list[Layer]:
     if item.kind != "spectrogram" and (stacked or are_characters):
         what = f"transcripts and `stacked` are for sounds, not for the kind {item.kind}"
         raise SpecError(f"{what}: got stacked={stacked}.")
-    stacked = stacked or (_USUAL if are_characters else 1)
+    stacked = _frames_of_step(task, stacked)
     if are_characters:
         _check_steps(task, stacked)
     entry = item.name
@@ -100,8 +100,12 @@ def frame_layers(task: Task, stacked: int) -> list[Layer]:
 
 def steps_of(task: Task, stacked: int) -> int:
     """Steps that the frames of the longest sound become."""
-    usual = _USUAL if predicts_characters(task) else 1
-    return -(-task.inputs[0].shape[0] // (stacked or usual))
+    return -(-task.inputs[0].shape[0] // _frames_of_step(task, stacked))
+
+
+def _frames_of_step(task: Task, stacked: int) -> int:
+    """Frames that become one step; 0 asks for the usual number."""
+    return stacked or (_USUAL if predicts_characters(task) else 1)
 
 
 def _check_steps(task: Task, stacked: int) -> None:

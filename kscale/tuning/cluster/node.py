@@ -1,8 +1,6 @@
 """A node of a Ray cluster, in the foreground."""
 
-import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,7 +52,7 @@ class NodeSettings:
 
 
 def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
-    """Run a node until Ctrl-C or SIGTERM; nothing of the node is left then.
+    """Run a node until Ctrl-C; nothing of the node is left then.
 
     Args:
         settings: How the machine takes part.
@@ -78,7 +76,6 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
         host = settings.host or get_node_ip_address()
         head = settings.address or f"{host}:{settings.port}"
         private = ending.enter_context(private_folder())
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         ray = ending.enter_context(ray_command(_options(settings), private))
         ray.wait_for(lambda: has_node(head, token, private))
         note(_about(settings, head))

@@ -78,15 +78,16 @@ def flat_of(
     history: Sequence[Training],
     beliefs_of: Callable[[Sequence[Training]], Beliefs | None],
 ) -> Flat | None:
-    """Whether a search is flat, by what it expects after each of the last jobs.
+    """How flat a search is; None while more trainings may still gain.
 
-    A gain of less than a tenth of the standard error of the best score cannot be seen
-    on the validation part (`experiments/flat_stop.py`). Searchers that expect nothing
+    A search is flat if, after each of its last jobs, no gain was expected. A gain of
+    less than a tenth of the standard error of the best score cannot be seen on the
+    validation part (`experiments/flat_stop.py`). Searchers without a model of scores
     are never flat.
 
     Args:
         history: Trainings of the search.
-        beliefs_of: What the searcher expects after a history.
+        beliefs_of: Gives what the searcher expects after a history.
     """
     jobs = [*dict.fromkeys(training.job for training in history)]
     gains: list[float] = []

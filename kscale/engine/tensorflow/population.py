@@ -294,7 +294,8 @@ def _for_each(function: Any, given: Any) -> Any:
 
 @contextmanager
 def _converted() -> Iterator[None]:
-    """Some operations are done for several members as the functions below say."""
+    """Convert sums and some other operations for several members by functions of this
+    file, while TensorFlow vectorizes inside."""
     registry = pfor._pfor_converter_registry
     names = (*_ONE_BY_ONE, *_REDUCTIONS)
     before = {name: registry.get(name) for name in names}

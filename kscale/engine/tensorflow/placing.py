@@ -114,11 +114,12 @@ class PlacedData:
     def _chunk_of(self, order: NDArray[np.int32]) -> Chunk:
         examples, places = np.unique(order, return_inverse=True)
         local = places.reshape(order.shape).astype(np.int32)
-        return (local, *self._placed(examples))
+        # As many in each chunk: XLA compiles a graph for each number of examples.
+        return (local, *self._placed(examples, order.size))
 
-    def _placed(self, chosen: Any) -> tuple[Tensors, Tensors]:
+    def _placed(self, chosen: Any, count: int = 0) -> tuple[Tensors, Tensors]:
         inputs = self.dataset.train.inputs
-        return placed(inputs, chosen), placed(self.targets, chosen)
+        return placed(inputs, chosen, count), placed(self.targets, chosen, count)
 
 
 def taught(name: str) -> str:
@@ -126,9 +127,17 @@ def taught(name: str) -> str:
     return f"{name}/teacher"
 
 
-def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
-    """Some rows, on the device: bytes as they are, which are scaled in the graph."""
-    return {name: tf.constant(byte_rows(r)[chosen]) for name, r in arrays.items()}
+def placed(arrays: Mapping[str, Rows], chosen: Any, count: int = 0) -> Tensors:
+    """Some rows on the device, with zeros after them where there are fewer than a
+    number: bytes as they are, which are scaled in the graph."""
+    found = {}
+    for name, array in arrays.items():
+        rows = byte_rows(array)[chosen]
+        missing = max(0, count - len(rows))
+        if missing:
+            rows = np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)])
+        found[name] = tf.constant(rows)
+    return found
 
 
 def without_padding(tensor: Any) -> Any:

@@ -179,11 +179,22 @@ def reason_of(error: Exception) -> str:
     text, kind = sentence_of(error), type(error).__name__
     if isinstance(error, TrialError):
         return text
-    if kind in _OUT_OF_MEMORY or _MEMORY_MARK in str(error):
+    if is_of_memory(error):
         kind = "memory ran out"
         too_large = _TOO_LARGE.search(str(error))
         text = too_large.group() if too_large else text
     return f"{kind}: {text}" if text else kind
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether a device or the process has too little memory.
+
+    Example:
+
+    >>> is_of_memory(MemoryError()), is_of_memory(RuntimeError("no kernel"))
+    (True, False)
+    """
+    return type(error).__name__ in _OUT_OF_MEMORY or _MEMORY_MARK in str(error)
 
 
 def sentence_of(error: BaseException | str) -> str:

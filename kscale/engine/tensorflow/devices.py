@@ -60,6 +60,19 @@ def device_names() -> tuple[str, ...]:
     return tuple(map(_short, next(filter(None, kinds))))
 
 
+def devices_of(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
+    """Names of the devices that a strategy trains on."""
+    try:
+        return tuple(strategy.extended.worker_devices)
+    except RuntimeError:  # of the default strategy, which takes what comes first
+        return device_names()[:1]
+
+
+def are_gpus(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the devices that a strategy trains on are GPUs."""
+    return "GPU:" in devices_of(strategy)[0]
+
+
 def device_of(strategy: tf.distribute.Strategy) -> AbstractContextManager[Any]:
     """Inside, all is placed on the device of a strategy that has a single one."""
     if isinstance(strategy, tf.distribute.OneDeviceStrategy):

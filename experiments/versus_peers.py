@@ -92,6 +92,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=5, help="live, of a tool")
     parser.add_argument("--data", nargs="+", help="live, only these data sets")
+    parser.add_argument("--tool", nargs="+", help="live, only these tools")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--output", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -112,7 +113,8 @@ def _search(asked: argparse.Namespace, path: Path) -> None:
     problems = [p for p in live.PROBLEMS if p.data in (asked.data or [p.data])]
     if asked.smoke:
         problems, asked.seeds = [replace(live.PROBLEMS[0], epochs=1, seconds=5.0)], 1
-    live.run_searches(path, problems, asked.seeds)
+    tools = [tool for tool in live.TOOLS if tool in (asked.tool or [tool])]
+    live.run_searches(path, problems, tools, asked.seeds)
 
 
 def _report(folder: Path) -> None:

@@ -131,7 +131,7 @@ def run_worker(given: Mapping[str, Any], output: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     problem = Problem(**given["problem"])
     problem.dataset, kscale.tune, kscale.as_hypermodel  # noqa: B018
-    search = _SEARCHES[given["tool"]]
+    search = TOOLS[given["tool"]]
     with (
         tempfile.TemporaryDirectory() as folder,
         open(os.devnull, "w") as silence,
@@ -295,7 +295,7 @@ def _emit(clock: Clock, hypermodel: Any, hp: Any, score: float, epochs: int) -> 
     clock.emit("search", knobs=knobs, rate=rate, score=score, epochs=epochs)
 
 
-_SEARCHES = {
+TOOLS = {
     "kscale": _kscale_in_time,
     "kscale, effort normal": _kscale_normal,
     "KerasTuner": _keras_tuner,
@@ -304,9 +304,11 @@ _SEARCHES = {
 }
 
 
-def run_searches(path: Path, problems: Sequence[Problem], seeds: int) -> None:
+def run_searches(
+    path: Path, problems: Sequence[Problem], tools: Sequence[str], seeds: int
+) -> None:
     """Run the searches that are not among the rows of a file yet, tools in turn."""
-    for seed, problem, tool in product(range(seeds), problems, _SEARCHES):
+    for seed, problem, tool in product(range(seeds), problems, tools):
         key = {"kind": "live", "data": problem.data, "tool": tool, "seed": seed}
         rows = read_rows(path)
         if not any(key.items() <= row.items() for row in rows):

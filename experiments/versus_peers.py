@@ -11,20 +11,33 @@ Replayed: searches on tables of networks trained before (`experiments/replay.py`
 
 - Every method has the same 20 seeds, 10^6 apart, and sees the same seed of the table.
   KerasTuner's BayesianOptimization takes seconds a search and has 8 of them. At most 4
-  tasks of a table, evenly chosen (of LCBench's 14).
+  tasks of a table, evenly chosen (of LCBench's 14). On kscale's own tables a search
+  sees validation scores, and its answer is worth its mean on the test part.
+- A network and rate that a tool trains again costs only the epochs that it did not have
+  before. (On LCBench all names of a network of one layer are one network.) A tool that
+  has trained everything that fits ends.
+- What a search may spend is known beforehand to kscale's searchers, of which each cost
+  is a search of its own, and to one-epoch top-K. `auto, one search` may spend 16
+  trainings and is asked for its answer on its way, as all others are; without curves
+  this makes no difference.
 - A search ends with the best score of a training of full length that was paid, or of
   any where none has full length; kscale's model-based searchers end with the network
   that they believe in most. Before the first, it counts as the worst that fits.
 - KerasTuner's oracles are asked as its tuners ask them. As shipped, an oversized model
   is a failed trial that costs nothing, and three in a row end the search. Helped, no
   failure ends it, and `kscale.BudgetedOracle` proposes only what fits. Hyperband goes
-  on from checkpoints; without curves it is random search, and so left out.
+  on from checkpoints; without curves it is random search, and so left out, and helped
+  also where fewer networks fit than its first bracket takes: it ends there before it
+  trains any for longer.
 - Optuna's TPE has the pruner by medians (told ten times a training), all as by default;
-  what is oversized is pruned at once. With our filter it is asked again, 20 times, and
-  then given a network that fits.
-- One-epoch top-K knows beforehand what it may spend, a third of it on short trainings.
+  what is oversized is pruned at once. With our filter it is asked again, 20 times,
+  where that or a known network is proposed, and then given another that fits.
+- One-epoch top-K spends a third on short trainings.
 - Medians over the seeds with 95 % intervals by bootstrap; Wilcoxon's signed rank test
   against kscale's auto, Holm's correction over the methods at each cost.
+- The tuner of KerasTuner with the least median after 16 trainings gives the quality
+  that auto has to reach. Both pay up to where that quality is first kept to the end,
+  in the medians, and for each seed in the regrets of that seed.
 
 Live: wall clock, searches of a minute in processes of their own, tools in turn. All
 search the same family within the same limit with the same epochs and batches; all but

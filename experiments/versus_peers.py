@@ -44,7 +44,8 @@ search the same family within the same limit with the same epochs and batches; a
 kscale train by Keras' `fit`. Packages and data are loaded before the clock starts,
 compiling is inside. kscale runs once with that minute as its time limit and once with
 `--effort normal` to its end, finalists included; KerasTuner runs Hyperband, helped, its
-best on the tables at few trainings. The true score of an answer is the mean over two
+best on the tables at few trainings. What ends after the minute counts for no tool,
+unless a search has no such limit. The true score of an answer is the mean over two
 trainings from other seeds on the test part.
 """
 

@@ -3,11 +3,12 @@
 Command: `python experiments/plan_accuracy.py --data FOLDER` (`--smoke`: one search of
 each kind, two minutes). FOLDER holds the sets of `experiments/real_data.py`; smaller
 ones are made of them. Each search of `SEARCHES`, half of the default effort and half of
-ten trials, is planned and then run, each of `LIMITED` is run under its limit, all as commands in processes of their own, timed from start to
-exit. On a machine that is busy with other things, `--processor-time` takes the seconds
-that a process computes for those of the clock, in kscale and in the experiment: what a
-machine of one core with nothing else to do would show. `--only TEXT` does those whose
-name has the text. The rows go to `experiments/results/plan_accuracy.jsonl`, in place of
+ten trials, is planned and then run, each of `LIMITED` is run under its limit, all as
+commands in processes of their own, timed from start to exit. On a machine that is busy
+with other things, `--processor-time` takes the seconds that a process computes for
+those of the clock, in kscale and in the experiment: what a machine of one core with
+nothing else to do would show. `--only TEXT` does those whose name has the text. The
+rows go to `experiments/results/plan_accuracy.jsonl`, in place of
 older ones of the same search, and the tables to `plan_accuracy.md` beside it, with what
 else kept the processor busy: a plan can only know the load of its own moment.
 

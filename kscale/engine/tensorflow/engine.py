@@ -117,7 +117,8 @@ class TensorFlowEngine:
     def devices(self) -> Devices:
         on_gpus = are_gpus(self.strategy)
         replicas = int(self.strategy.num_replicas_in_sync)
-        at_once = _MOST_AT_ONCE if on_gpus and replicas == 1 else 1
+        is_alone = replicas == 1 and self._group is None  # followers know one network
+        at_once = _MOST_AT_ONCE if on_gpus and is_alone else 1
         return Devices(devices_of(self.strategy), replicas, on_gpus, at_once)
 
     def latency(self, model: Any, task: Task, batch: int = 1) -> Latency:

@@ -32,13 +32,12 @@ _OF_THE_COMPILER = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
-"""As where NVIDIA's assembler or its library of functions is missing."""
+"""Some are seen where NVIDIA's assembler or its library of functions is missing."""
 
 XLA_ERRORS = (*_OF_A_NETWORK, *_OF_THE_COMPILER)
 """What is raised for a graph that XLA cannot compile, before anything is computed."""
 
 _FUNCTION = re.compile(r"graph \w+\[[^]]*\]")  # the name has a number
-
 
 _TENSOR_BYTES = 2**20
 _SHARE = 0.25  # of the memory that is free
@@ -47,10 +46,10 @@ _SHARE = 0.25  # of the memory that is free
 class Compiler:
     """What a process has seen of XLA, and whether it goes on with it.
 
-    TensorFlow keeps what XLA has compiled until the process ends: on a CPU 4 MiB of an
-    mlp of four to six weight tensors (60 trainings with TensorFlow 2.21), whatever is
-    done with the network. No more networks are compiled once a quarter of the free
-    memory would be as much as all that is kept.
+    TensorFlow keeps what XLA has compiled until the process ends, after the network is
+    gone: some 4 MiB for an mlp of four to six weight tensors (70 trainings on a CPU
+    with TensorFlow 2.21; 0.3 MiB without XLA). Once all that is kept exceeds a quarter
+    of the free memory, no more networks are compiled.
     """
 
     def __init__(self) -> None:
@@ -104,13 +103,15 @@ def is_worth_compiling(
     (`experiments/training_speed.py`). Convolutions in a loop are far slower with XLA
     there.
     """
-    if strategy.num_replicas_in_sync > 1 or not COMPILER.is_usable:
+    if strategy.num_replicas_in_sync > 1:
         return False
     layers = list(flat_layers(blueprint))
     if are_gpus(strategy):
         unfit = bp.RandomShift, bp.Recurrent
-        return not any(isinstance(layer, unfit) for layer in layers)
-    uncached = max(0.0, params - _CACHED_WEIGHTS)
-    saved = _TRAININGS * steps * (2e-5 * tensors + 2e-9 * uncached)
-    dense = all(isinstance(layer, _DENSE_RECORDS) for layer in layers)
-    return dense and saved > 0.3 + 0.015 * tensors
+        is_worth = not any(isinstance(layer, unfit) for layer in layers)
+    else:
+        uncached = max(0.0, params - _CACHED_WEIGHTS)
+        saved = _TRAININGS * steps * (2e-5 * tensors + 2e-9 * uncached)
+        dense = all(isinstance(layer, _DENSE_RECORDS) for layer in layers)
+        is_worth = dense and saved > 0.3 + 0.015 * tensors
+    return is_worth and COMPILER.is_usable

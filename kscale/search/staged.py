@@ -58,7 +58,8 @@ class StagedSearcher:
     An effort is a limit of the same kind on the seconds of all trainings, but keeps two
     finalists, and need not be used up. The winner that an effort is measured by is the
     network that the searcher finds most promising, or else the best so far; while
-    nothing larger was tried, the largest.
+    nothing larger was tried, the largest. While a baseline is the best, the dearest
+    network of the search takes the winner's place.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -189,23 +190,33 @@ class StagedSearcher:
         """What the effort leaves of an allowance."""
         if self.effort is None:
             return allowance
-        winner = self._winner(history)
+        winner = self._winner(history, allowance)
         return self.effort.within(winner, history, pending, allowance)
 
-    def _winner(self, history: Sequence[Training]) -> Job:
+    def _winner(self, history: Sequence[Training], allowance: Allowance) -> Job:
         """The full training that is the unit of an effort."""
         searched = [training for training in history if training.stage == "search"]
         beliefs = self.beliefs(searched)
-        best = best_of(self._entries(searched), self.objective)
+        tried = [training for training in history if training.stage != "finalist"]
+        best = best_of(self._entries(tried), self.objective)
         if self.unit is not None:
             spec = self.unit
+        elif searched and best is not None and best.is_baseline:
+            specs = dict.fromkeys(training.spec for training in searched)
+            spec = max(specs, key=lambda each: allowance.alone(self._full(each)))
         elif beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
-        elif best is None or best.params >= max(t.params for t in searched):
+        elif best is None or best.params >= max(
+            (t.params for t in searched), default=0
+        ):
             assert self.largest is not None
             spec = self.largest
         else:
             spec = best.spec
+        return self._full(spec)
+
+    def _full(self, spec: Spec) -> Job:
+        """One training of full length."""
         return self._job("search", 0, spec, None, 1)
 
     def _numbered(
@@ -279,7 +290,9 @@ class StagedSearcher:
         if self.effort is not None:
             retrained = {t.spec for t in history if t.stage == "finalist"}
             number = max(2 - len(retrained), 0)
-            due = max(due, elapsed([self._winner(history)] * number, within, set()))
+            due = max(
+                due, elapsed([self._winner(history, within)] * number, within, set())
+            )
         return max(due, another)
 
     def _likely_finals(

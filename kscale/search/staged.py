@@ -31,7 +31,7 @@ from kscale.search.contract import (
     is_known,
     keys_of,
 )
-from kscale.search.effort import Effort, Flat, flat_of
+from kscale.search.effort import Effort, Flat, flat_of, promising_of
 from kscale.task.objectives import Objective
 
 _MOST_BELIEVED = 10  # histories of which beliefs are kept
@@ -232,7 +232,8 @@ class StagedSearcher:
         entries = self._entries(searched)
         best = best_of(entries, self.objective)
         number = 1 if any(entry.stage == "search" for entry in entries) else 2
-        promising = [e for e in self._promising(searched)[:number] if not e.is_full]
+        trained = promising_of(searched, self.beliefs(searched))[:number]
+        promising = [stored_entry(e, self.budget) for e in trained if not e.is_full]
         if best is None:
             return promising
         ranked = sorted(entries, key=lambda e: -self.objective.gain(e.score, 0.0))
@@ -244,16 +245,6 @@ class StagedSearcher:
         of_bits = of_bits if self.budget.are_bits_open else []
         order = [*promising, best, *of_bits, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
-
-    def _promising(self, history: Sequence[Training]) -> list[Entry]:
-        """Networks of the search, however short they were trained, the most promising
-        first."""
-        beliefs = self.beliefs(history)
-        entries = (stored_entry(e, self.budget) for e in entries_of(history))
-        found = {(e.spec, e.learning_rate): e for e in entries}
-        trained = beliefs.trained if beliefs is not None else ()
-        places = [(belief.spec, belief.learning_rate) for belief in trained]
-        return [found[place] for place in places if place in found]
 
     def _reserved(
         self,

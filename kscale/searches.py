@@ -282,15 +282,17 @@ def _searched(
 @contextmanager
 def _emptied_if_refused(folder: Path) -> Iterator[None]:
     """Leave nothing in a new folder where a search is refused before any training."""
+    folder = folder.resolve()
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
     try:
         yield
     except (BudgetError, ClusterError):
-        if is_new and not any(map(is_trained, read_records(folder))):
+        has_begun = any(folder.glob("models/*.npz"))
+        if is_new and not has_begun and not any(map(is_trained, read_records(folder))):
             shutil.rmtree(folder, ignore_errors=True)
             if existed:
-                folder.mkdir()
+                folder.mkdir(exist_ok=True)  # a mount point is emptied and stays
         raise
 
 

@@ -130,10 +130,9 @@ class FamilyHyperModel(keras_tuner.HyperModel):
             n: space.values(self.family, knob) for n, knob in knobs.items()
         }
         self._defaults = {
-            name: knobs[name].default
-            if knobs[name].default in values
-            else values[len(values) // 2]
+            name: usual if usual in values else values[len(values) // 2]
             for name, values in self._choices.items()
+            for usual in [knobs[name].default_for(space.task)]
         }
         # Every tuner builds its first network from the defaults, so they must not fail.
         if not self._fits(self._defaults):
@@ -177,8 +176,8 @@ class FamilyHyperModel(keras_tuner.HyperModel):
 
     def spec(self, hp: keras_tuner.HyperParameters) -> Spec:
         """The spec of some hyperparameters; missing ones take their defaults."""
-        names = self.family.all_knobs
-        return self.family.spec(**{name: self._value(hp, name) for name in names})
+        knobs = {name: self._value(hp, name) for name in self.family.all_knobs}
+        return self.family.spec(self.space.task, **knobs)
 
     def size(self, hp: keras_tuner.HyperParameters) -> Size:
         """Exact size of the network of some hyperparameters, without building it."""
@@ -193,9 +192,8 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         return hp.Choice(name, list(values), default=self._defaults[name])
 
     def _fits(self, values: Mapping[str, Value]) -> bool:
-        spec = self.family.spec(
-            **{name: values[name] for name in self.family.all_knobs}
-        )
+        knobs = {name: values[name] for name in self.family.all_knobs}
+        spec = self.family.spec(self.space.task, **knobs)
         try:
             size = self.family.size(spec, self.space.task)
             return bool(self.space.budget.allows(size))

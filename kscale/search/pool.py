@@ -326,7 +326,8 @@ def _groups_of(
     names = [knob.name for knob in shaping]
     for places in np.transpose(np.unravel_index(drawn, lengths)).tolist():
         values = (choice[at] for choice, at in zip(choices, places, strict=False))
-        named = family.named({**fixed, **dict(zip(names, values, strict=True))})
+        chosen = {**fixed, **dict(zip(names, values, strict=True))}
+        named = family.named(chosen, space.task)
         yield _Group(family, named, widths)
 
 

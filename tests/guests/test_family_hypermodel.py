@@ -202,6 +202,15 @@ def test_a_tuner_starts_from_what_fits() -> None:
     assert (usual.get("depth"), usual.get("width")) == (2, 64)
 
 
+def test_a_tuner_starts_from_what_is_usual_for_the_data() -> None:
+    texts = Task.of("tokens", (9,), vocabulary=50, classes=2)
+    vectors = Task.of("vector", (9,), classes=2)
+    hp = keras_tuner.HyperParameters()
+    assert as_hypermodel("mlp", texts, search="norm").spec(hp)["norm"] == "none"
+    hp = keras_tuner.HyperParameters()
+    assert as_hypermodel("mlp", vectors, search="norm").spec(hp)["norm"] == "batch"
+
+
 def test_knobs_that_make_no_network_fail_their_trial() -> None:
     task = TASKS["image"]
     hypermodel = as_hypermodel("cnn", task, search=["stages"])

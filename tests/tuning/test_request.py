@@ -2,16 +2,20 @@
 
 import inspect
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
+from data.made_speech import random_texts, write_speech
 
 import kscale
 from kscale.cli import load_command
 from kscale.cli.options import LOADING
 from kscale.errors import BudgetError, ResultsError, SpecError
 from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
 from kscale.searches import search
+from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.options import OF_ONE_NETWORK, OPTIONS, single_request
 from kscale.tuning.request import MOST_TRIALS, SearchRequest
 
@@ -151,6 +155,33 @@ def test_training_one_network_is_a_search_of_its_size() -> None:
     }
     assert request.settings == {**dict(spec.knobs), "learning_rate": 0.01}
     assert (request.trials, request.finalist_seeds, request.seed) == (1, 0, 3)
+
+
+def planned(knobs: dict[str, Any], data: Any) -> list[Spec]:
+    """The networks of a search of a single transformer."""
+    plan = kscale.plan_search(single_request("transformer", knobs, data))
+    assert isinstance(plan.candidates, FamilyCandidates)
+    return [*plan.candidates.pool.specs()]
+
+
+@pytest.mark.parametrize("convolution", [0, 7, None])
+def test_a_single_network_keeps_a_knob_whose_default_depends_on_the_data(
+    convolution: int | None, tmp_path: Path
+) -> None:
+    data = kscale.load_dataset(
+        write_speech(tmp_path, random_texts(12)), source="wav", label="text"
+    )
+    family = find_family("transformer")
+    knobs = {} if convolution is None else {"convolution": convolution}
+    knobs = {"depth": 1, "width": 8, "mlp_ratio": 1, **knobs}
+    asked = dict(family.spec(data.task, **knobs).knobs)
+
+    (found,) = planned(knobs, data)
+    (again,) = planned(asked, data)
+
+    assert dict(found.knobs) == asked
+    assert found["convolution"] == (15 if convolution is None else convolution)
+    assert again == found
 
 
 def test_the_time_of_planning_is_part_of_the_time_limit() -> None:

@@ -15,6 +15,7 @@ from warm_python import WarmPython
 from kscale import Listener, Run, train, tune
 from kscale.errors import (
     BudgetError,
+    ClusterError,
     DataError,
     ExportError,
     ResultsError,
@@ -30,7 +31,7 @@ from kscale.runs.folder import (
 )
 from kscale.runs.records import Evaluation, Record, Reference, Training
 from kscale.search.contract import Job
-from kscale.searches import SearchInterrupted
+from kscale.searches import SearchInterrupted, _emptied_if_refused
 
 SMALL: dict[str, Any] = {
     "family": "mlp",
@@ -252,6 +253,38 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path, finished: Run) -> None
     assert "kscale report" in summary_of(caught.value.run)
     run = tune(digits(), run=tmp_path / "run", **SMALL)
     assert names_of(run.results) == names_of(finished.results)
+
+
+class ClusterLost(Listener):
+    """Loses the cluster before the first training."""
+
+    def started(self, *about: Any) -> None:
+        raise ClusterError("lost")
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_search_refused_before_any_training_leaves_an_empty_folder_empty(
+    tmp_path: Path, is_link: bool
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if is_link:
+        folder = tmp_path / "link"
+        folder.symlink_to(tmp_path / "run")
+    with pytest.raises(ClusterError, match="lost"):
+        tune(digits(), run=folder, listener=ClusterLost(), **SMALL)
+    assert folder.is_dir() and not any(folder.iterdir())
+
+
+def test_a_cluster_lost_in_the_first_training_leaves_its_checkpoint(
+    tmp_path: Path,
+) -> None:
+    checkpoint = tmp_path / "run" / "models" / "first.npz"
+    with pytest.raises(ClusterError), _emptied_if_refused(tmp_path / "run"):
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.touch()
+        raise ClusterError("lost")
+    assert checkpoint.is_file()
 
 
 def test_the_time_limit_ends_the_search_and_the_rest_comes_later(

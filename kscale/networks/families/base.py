@@ -52,7 +52,8 @@ class Knob:
         is_open: Whether any other text is allowed as well, such as the path of a file.
         name: Name in specs, on the command line and in reports; that of the parameter
             of the family's function.
-        is_optional: Whether specs leave out the knob where it has its default.
+        is_optional: Whether specs leave out the knob where it has its default, unless
+            another is usual.
         is_searched: Whether a search varies the knob unless it is set.
     """
 
@@ -70,9 +71,9 @@ class Knob:
     is_searched: bool = False
     usual: Callable[[Task], Value] | None = None
 
-    def default_for(self, task: Task) -> Value:
-        """Value for a task, where nobody names the knob."""
-        return self.default if self.usual is None else self.usual(task)
+    def default_for(self, task: Task | None) -> Value:
+        """Value for a task, or any task, where nobody names the knob."""
+        return self.usual(task) if self.usual and task else self.default
 
     def values_for(self, task: Task) -> tuple[Value, ...]:
         """Values that a search tries for a task."""
@@ -369,10 +370,17 @@ class Family:
             views += TARGET_VIEW_KNOBS.get(kind, ())
         return {knob.name: knob for knob in (*self.knobs, *views, *TRAINING_KNOBS)}
 
-    def named(self, knobs: Mapping[str, Value]) -> dict[str, Value]:
-        """Knobs as specs hold them, without optional ones at their default."""
-        optional = {n: k.default for n, k in self.all_knobs.items() if k.is_optional}
-        return {n: v for n, v in knobs.items() if n not in optional or v != optional[n]}
+    def named(
+        self, knobs: Mapping[str, Value], task: Task | None = None
+    ) -> dict[str, Value]:
+        """Knobs as specs hold them, without optional ones at their default, if that is
+        the default for a task too."""
+        left_out = {
+            (name, knob.default)
+            for name, knob in self.all_knobs.items()
+            if knob.is_optional and knob.default == knob.default_for(task)
+        }
+        return {n: v for n, v in knobs.items() if (n, v) not in left_out}
 
     def knob(self, name: str) -> Knob:
         """A knob by name, the learning rate included.
@@ -392,15 +400,12 @@ class Family:
         Raises:
             SpecError: A knob is unknown or its value makes no sense.
         """
-        chosen = {
-            name: knob.default_for(task) if task else knob.default
-            for name, knob in self.all_knobs.items()
-        }
+        chosen = {name: k.default_for(task) for name, k in self.all_knobs.items()}
         for name, value in knobs.items():
             if name not in chosen:
                 raise SpecError(unknown_name(f"knob of {self.name}", name, chosen))
             chosen[name] = self.all_knobs[name].check(value)
-        return Spec(self.name, tuple(sorted(self.named(chosen).items())))
+        return Spec(self.name, tuple(sorted(self.named(chosen, task).items())))
 
     def blueprint(self, spec: Spec, task: Task) -> Blueprint:
         """The network of a spec for a task.

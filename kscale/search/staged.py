@@ -17,7 +17,13 @@ from kscale.runs.entries import (
     stored_entry,
 )
 from kscale.runs.records import Stage, Training
-from kscale.search.affording import affordable, elapsed, have_time_after, of_seeds
+from kscale.search.affording import (
+    affordable,
+    elapsed,
+    have_time_after,
+    of_seeds,
+    queued,
+)
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -31,7 +37,7 @@ from kscale.search.contract import (
     is_known,
     keys_of,
 )
-from kscale.search.effort import Effort, Flat, flat_of
+from kscale.search.effort import Effort, Flat, flat_of, promising_of
 from kscale.task.objectives import Objective
 
 _MOST_BELIEVED = 10  # histories of which beliefs are kept
@@ -120,20 +126,21 @@ class StagedSearcher:
         for job in self.baselines:
             if not is_known(job, keys):
                 return job
-        within = self.within(history, pending, allowance)
+        free = allowance.less(queued(pending, allowance, keys_of(history)))
+        within = self.within(history, pending, free)
         stages = {job.stage for job in pending}
         if "finalist" not in stages and self.flat(history) is None:
-            left = within.less(self._reserved(history, pending, allowance, within))
+            left = within.less(self._reserved(history, pending, free, within))
             proposed = self.searcher.propose(history, pending, left)
             if isinstance(proposed, Job):
                 return proposed
-        finals = self.finals(history, pending, allowance)
+        finals = self.finals(history, pending, free)
         due = [job for job in finals if not is_known(job, keys)]
         others = [job for job in pending if job.stage != "finalist"]
         if others and have_time_after(others, due, allowance, keys_of(history)):
             return WAIT
         if due:
-            is_affordable = elapsed(due[:1], allowance, keys) <= allowance.seconds
+            is_affordable = elapsed(due[:1], free, keys) <= free.seconds
             return due[0] if is_affordable else WAIT if others else DONE
         if pending:
             return WAIT
@@ -243,7 +250,8 @@ class StagedSearcher:
         entries = self._entries(searched)
         best = best_of(entries, self.objective)
         number = 1 if any(entry.stage == "search" for entry in entries) else 2
-        promising = [e for e in self._promising(searched)[:number] if not e.is_full]
+        trained = promising_of(searched, self.beliefs(searched))[:number]
+        promising = [stored_entry(e, self.budget) for e in trained if not e.is_full]
         if best is None:
             return promising
         ranked = sorted(entries, key=lambda e: -self.objective.gain(e.score, 0.0))
@@ -255,16 +263,6 @@ class StagedSearcher:
         of_bits = of_bits if self.budget.are_bits_open else []
         order = [*promising, best, *of_bits, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
-
-    def _promising(self, history: Sequence[Training]) -> list[Entry]:
-        """Networks of the search, however short they were trained, the most promising
-        first."""
-        beliefs = self.beliefs(history)
-        entries = (stored_entry(e, self.budget) for e in entries_of(history))
-        found = {(e.spec, e.learning_rate): e for e in entries}
-        trained = beliefs.trained if beliefs is not None else ()
-        places = [(belief.spec, belief.learning_rate) for belief in trained]
-        return [found[place] for place in places if place in found]
 
     def _reserved(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
 import pytest
 from contracts.searcher import (
     BUDGET,
@@ -11,6 +12,7 @@ from contracts.searcher import (
     Simulation,
     made_pool,
     made_settings,
+    made_training,
 )
 
 from kscale.networks.families import find_family
@@ -223,11 +225,37 @@ def test_why_a_search_ended_is_told_in_the_unit_of_the_score() -> None:
     assert staged.flat(search.history) == Flat(pytest.approx(0.0009), 0.01)
 
 
-def test_the_best_of_a_flat_search_is_a_finalist_however_short_it_was() -> None:
-    jobs = searched_of(Expecting(dict.fromkeys(range(5, 20), 0.0), epochs=3))
+def test_a_search_is_not_flat_while_the_best_was_only_trained_short() -> None:
+    jobs = searched_of(Expecting(dict.fromkeys(range(20), 0.0), epochs=3))
     searched = [job for job in jobs if job.stage == "search"]
-    assert len(searched) == 12 and {job.epochs_to for job in searched} == {3}
+    assert len(searched) == 20 and {job.epochs_to for job in searched} == {3}
     assert max(searched, key=size_helps).spec == finals_of(jobs)[0].spec
+
+
+@pytest.mark.parametrize("epochs", [1, EPOCHS])
+def test_a_rate_that_only_the_code_of_the_user_knows_hides_no_network(
+    epochs: int,
+) -> None:
+    """Trainings have the rate, and the searcher has none; the best is the second."""
+    specs = [find_family("mlp").spec(width=8 * number) for number in range(1, 10)]
+    jobs = [
+        Job("search", at, spec, (1,), (None,), epochs) for at, spec in enumerate(specs)
+    ]
+    history = [
+        msgspec.structs.replace(made_training(job, 0, 0.5), learning_rate=0.01)
+        for job in jobs
+    ]
+
+    class Fixed(RandomSearcher):
+        def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+            return Beliefs((Belief(specs[1], None, 10, 0.9, 0.01),), (), 0.0001)
+
+    inner = Fixed(made_settings(POOL))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, stop_when_flat=True)
+    if epochs == EPOCHS:
+        assert staged.flat(history) == Flat(0.0001, 0.01)
+    else:
+        assert [entry.spec for entry in staged.finalists(history)] == specs[1:2]
 
 
 def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:

@@ -64,8 +64,8 @@ class StagedSearcher:
     An effort is a limit of the same kind on the seconds of all trainings, but keeps two
     finalists, and need not be used up. The winner that an effort is measured by is the
     network that the searcher finds most promising, or else the best so far; while
-    nothing larger was tried, the largest. While a baseline is the best, the dearest
-    network of the search takes the winner's place.
+    nothing larger was tried, the largest. While a baseline is better than what the
+    searcher finds promising, the dearest network of the search takes that place.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -204,23 +204,26 @@ class StagedSearcher:
         """The full training that is the unit of an effort."""
         searched = [training for training in history if training.stage == "search"]
         beliefs = self.beliefs(searched)
-        tried = [training for training in history if training.stage != "finalist"]
-        best = best_of(self._entries(tried), self.objective)
+        best = best_of(self._entries(searched), self.objective)
         if self.unit is not None:
             spec = self.unit
-        elif searched and best is not None and best.is_baseline:
-            specs = dict.fromkeys(training.spec for training in searched)
-            spec = max(specs, key=lambda each: allowance.alone(self._full(each)))
         elif beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
-        elif best is None or best.params >= max(
-            (t.params for t in searched), default=0
-        ):
+            if self._is_behind(history):
+                specs = dict.fromkeys(training.spec for training in searched)
+                spec = max(specs, key=lambda each: allowance.alone(self._full(each)))
+        elif best is None or best.params >= max(t.params for t in searched):
             assert self.largest is not None
             spec = self.largest
         else:
             spec = best.spec
         return self._full(spec)
+
+    def _is_behind(self, history: Sequence[Training]) -> bool:
+        """Whether a baseline is better than every network of the search."""
+        tried = [training for training in history if training.stage != "finalist"]
+        best = best_of(self._entries(tried), self.objective)
+        return best is not None and best.is_baseline
 
     def _full(self, spec: Spec) -> Job:
         """One training of full length."""

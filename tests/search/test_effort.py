@@ -268,11 +268,11 @@ def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "seconds", "devices", "share"),
-    [(2.0, 1.0, 1.0, 1.0), (0.5, 0.5, 2.0, 1.0), (0.125, 0.125, 4.0, 0.25)],
+    ("part", "seconds", "devices"),
+    [(2.0, 1.0, 1.0), (0.5, 0.5, 2.0), (0.125, 0.125, 4.0)],
 )
 def test_an_effort_pays_for_devices_as_far_as_the_time_limit_allows(
-    part: float, seconds: float, devices: float, share: float
+    part: float, seconds: float, devices: float
 ) -> None:
     """Of four, in some part of the seconds that the effort takes on one of them."""
     staged = made_staged("normal")
@@ -281,7 +281,7 @@ def test_an_effort_pays_for_devices_as_far_as_the_time_limit_allows(
     given = Allowance(part * effort, cost, most, 0.25, alone=cost, devices=4)
     within = staged.within((), (), given)
     assert within.seconds == pytest.approx(seconds * effort)
-    assert (within.devices, within.share) == (pytest.approx(devices), share)
+    assert (within.devices, within.share) == (pytest.approx(devices), 0.25)
     assert within.most <= most and within.most <= effort / 2 / devices
 
 

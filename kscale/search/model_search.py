@@ -233,8 +233,6 @@ class _View:
         """Jobs that may come next, the best choice first."""
         yield from self.state.interrupted
         best, smaller = self._unfinished()
-        # For what there is no time to finish, none need be left.
-        best = [job for job in best if self.cost(job) <= self.allowance.seconds]
         due = [job for job in smaller if self._is_within_share(job)]
         for job in self._exploring():
             costs = self.cost(job) + sum(map(self.cost, best))
@@ -318,14 +316,17 @@ class _View:
 
     def _unfinished(self) -> tuple[list[Job], list[Job]]:
         """Jobs that give networks their full length: of the best one, and of the best
-        of each octave of smaller sizes, from the cheapest up; none of whole ones."""
+        of each octave of smaller sizes, from the cheapest up; none of whole ones, and
+        of what there is no time to finish."""
         octaves: dict[int, Job | None] = {}
         for place in self.ranked:
             each = self.state.begun[place]
-            is_due = self._is_open(each)
-            if each.epochs >= self.last or is_due:
+            if each.epochs >= self.last:
+                octaves.setdefault(self._octave(place), None)
+            elif self._is_open(each):
                 job = self.candidates.job(each.number, place, self.last, each.epochs)
-                octaves.setdefault(self._octave(place), job if is_due else None)
+                if self.cost(job) <= self.allowance.seconds:
+                    octaves.setdefault(self._octave(place), job)
         jobs = [*octaves.items()]
         best = [job for _, job in jobs[:1] if job]
         smaller = [job for octave, job in jobs[1:] if job and octave < jobs[0][0]]

@@ -313,10 +313,10 @@ class StagedSearcher:
 
     def _further(self, history: Sequence[Training], within: Allowance) -> Job | None:
         """A finalist that was not foreseen, or one more seed in time left over."""
-        retrained = {t.spec for t in history if t.stage == "finalist"}
+        finals = [training for training in history if training.stage == "finalist"]
         proved = [e for e in self._entries(history) if e.stage == "finalist"]
         jobs: list[Job] = []
-        if len(retrained) < self.most_finalists:
+        if len({(t.spec, t.learning_rate) for t in finals}) < self.most_finalists:
             jobs += map(self._final, self._doubted(history)[:1])
         if proved and self._is_cut(history, within):
             proved.sort(key=lambda e: (e.seeds, -self.objective.gain(e.score, 0.0)))

@@ -64,6 +64,22 @@ def elapsed(jobs: Sequence[Job], allowance: Allowance, keys: set[str]) -> float:
     return max(sum(seconds) / allowance.devices, longest)
 
 
+def queued(out: Sequence[Job], allowance: Allowance, keys: set[str]) -> float:
+    """Seconds until a device is free, should all that is out have begun just now.
+
+    Args:
+        keys: Of trainings that are done.
+    """
+    ones = sorted(
+        allowance.cost(of_seeds(job, 1))
+        for job in out
+        for k in job.keys
+        if k not in keys
+    )
+    devices = max(int(allowance.devices), 1)
+    return sum(ones[: max(len(ones) + 1 - devices, 0)]) / devices
+
+
 def have_time_after(
     out: Sequence[Job], due: Sequence[Job], allowance: Allowance, keys: set[str]
 ) -> bool:

@@ -17,7 +17,13 @@ from kscale.runs.entries import (
     stored_entry,
 )
 from kscale.runs.records import Stage, Training
-from kscale.search.affording import affordable, elapsed, have_time_after, of_seeds
+from kscale.search.affording import (
+    affordable,
+    elapsed,
+    have_time_after,
+    of_seeds,
+    queued,
+)
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -119,20 +125,21 @@ class StagedSearcher:
         for job in self.baselines:
             if not is_known(job, keys):
                 return job
-        within = self.within(history, pending, allowance)
+        free = allowance.less(queued(pending, allowance, keys_of(history)))
+        within = self.within(history, pending, free)
         stages = {job.stage for job in pending}
         if "finalist" not in stages and self.flat(history) is None:
-            left = within.less(self._reserved(history, pending, allowance, within))
+            left = within.less(self._reserved(history, pending, free, within))
             proposed = self.searcher.propose(history, pending, left)
             if isinstance(proposed, Job):
                 return proposed
-        finals = self.finals(history, pending, allowance)
+        finals = self.finals(history, pending, free)
         due = [job for job in finals if not is_known(job, keys)]
         others = [job for job in pending if job.stage != "finalist"]
         if others and have_time_after(others, due, allowance, keys_of(history)):
             return WAIT
         if due:
-            is_affordable = elapsed(due[:1], allowance, keys) <= allowance.seconds
+            is_affordable = elapsed(due[:1], free, keys) <= free.seconds
             return due[0] if is_affordable else WAIT if others else DONE
         if pending:
             return WAIT

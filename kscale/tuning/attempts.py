@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 from pathlib import Path
 
 from kscale.engine.progress import epochs_in, progress_in
@@ -45,7 +46,7 @@ class Attempts:
         return deaths
 
     def blame(self) -> None:
-        """Count the death of a process as one of the attempt."""
+        """Count a death of the process, past or to come, as one of the attempt."""
         self._write({**self._read(), "is_begun": 1})
 
     def end(self) -> None:
@@ -91,12 +92,12 @@ class MemberWeights:
         """Whether the weights of the finished training are there."""
         return epochs_in(self.path) == self.job.epochs_to
 
-    def begin(self, seconds: float = math.inf, is_here: bool = True) -> Assignment:
-        """Count an attempt; what an executor is handed for it.
+    def begin(self, seconds: float = math.inf) -> Assignment:
+        """Count an attempt, which no death is blamed on yet; what an executor is handed
+        for it.
 
         Args:
             seconds: Time that is left.
-            is_here: Whether a death of this process is one of the attempt.
         """
         names = (path.name.split(".")[1] for path in self._written())
         last = max((int(name) for name in names if name.isdecimal()), default=0)
@@ -109,9 +110,9 @@ class MemberWeights:
         number = max(last, self.attempts.last) + 1
         deaths = 0
         if not self.are_finished:
-            deaths = self.attempts.begin(epochs, number, is_here)
-        target = self._target(number)
-        return Assignment(self.job, self.member, number, start, target, seconds, deaths)
+            deaths = self.attempts.begin(epochs, number, is_here=False)
+        until, target = time.monotonic() + seconds, self._target(number)
+        return Assignment(self.job, self.member, number, start, target, until, deaths)
 
     def end(self, assignment: Assignment, training: Training | None) -> None:
         """Put the weights of a finished attempt in place.
@@ -137,6 +138,7 @@ class MemberWeights:
     ) -> Training:
         """Make an attempt in this process; as `Trainer.train`."""
         assignment, training = self.begin(seconds), None
+        self.attempts.blame()
         try:
             training = trainer.train(assignment, on_epoch)
         finally:

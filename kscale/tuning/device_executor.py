@@ -1,5 +1,6 @@
 """The executor of several devices: a thread and a trainer each."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,7 +19,8 @@ EpochHeard = Callable[[Job, int, int, float], None]
 class DeviceExecutor:
     """Runs assignments in threads, one on each device at a time.
 
-    Epochs and results of the threads wait for `finished`, which calls `on_epoch`.
+    Epochs and results of the threads wait for `finished`, which calls `on_epoch`. A
+    training in which a process died runs alone: another death is that training's.
 
     Args:
         trainers: For each device, what gives the trainer of a spec there.
@@ -35,12 +37,23 @@ class DeviceExecutor:
         for trainer_of in trainers:
             self._free.put(LocalExecutor(trainer_of, self._heard))
         self._threads = ThreadPoolExecutor(self.slots)
+        self._waiting: deque[Assignment] = deque()
+        self._running: list[Assignment] = []
         self._is_closed = False
 
     def submit(self, assignment: Assignment) -> None:
-        """Take an assignment, which begins at once."""
-        future = self._threads.submit(self._run, assignment)
-        future.add_done_callback(lambda done: self._news.put(done.result))
+        """Take an assignment, which begins at once unless one must be alone."""
+        self._waiting.append(assignment)
+        self._start()
+
+    def _start(self) -> None:
+        while self._waiting:
+            both = [self._waiting[0], *self._running]
+            if len(both) > 1 and any(assignment.deaths for assignment in both):
+                return
+            self._running.append(self._waiting.popleft())
+            future = self._threads.submit(self._run, self._running[-1])
+            future.add_done_callback(lambda done: self._news.put(done.result))
 
     def _run(self, assignment: Assignment) -> Sequence[Outcome]:
         device = self._free.get()
@@ -64,6 +77,9 @@ class DeviceExecutor:
                 outcomes = self._news.get(timeout=timeout)()
             except Empty:
                 return ()
+        for outcome in outcomes:
+            self._running.remove(outcome.assignment)
+        self._start()
         return outcomes
 
     def close(self) -> None:

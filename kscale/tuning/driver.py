@@ -137,7 +137,7 @@ class Driver:
                 self.recorded,
                 self._append,
                 self.listener.note,
-                self.policy.is_over,
+                self.policy.seconds_to_limit,
             ).run()
             self.write_page(self.folder, self.recorded)
         except WorkerLostError:
@@ -220,8 +220,7 @@ class Driver:
             if waiting is not None:
                 member = waiting.waiting.popleft()
                 weights = MemberWeights(self._models, waiting.job, member)
-                seconds, is_here = self.policy.seconds_left(), self.executor.trains_here
-                assignment = weights.begin(seconds, is_here)
+                assignment = weights.begin(self.policy.seconds_left())
                 waiting.running[assignment] = weights
                 self.executor.submit(assignment)
                 continue

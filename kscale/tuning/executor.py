@@ -9,6 +9,7 @@ from typing import Protocol
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search.contract import Job
+from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.trainer import Assignment, Trainer
 
 
@@ -106,6 +107,9 @@ class LocalExecutor:
         trainer = self._trainer_of(self._waiting[0].job.spec)
         alike = [a for a in self._waiting if self._trainer_of(a.job.spec) is trainer]
         group = trainer.group(alike)
+        for each in group:  # what waits is not to blame for a death of the process
+            folder = each.target.parent
+            MemberWeights(folder, each.job, each.member).attempts.blame()
         seen = [partial(self._on_epoch, each.job, each.member) for each in group]
         trained = trainer.train_together(group, seen)
         self._waiting = deque(a for a in self._waiting if a not in group)

@@ -59,7 +59,7 @@ class Assignment:
         start: Checkpoint to go on from, of an earlier attempt or of the parent job;
             None to begin anew.
         target: Where checkpoints of this attempt are written.
-        seconds: Time that is left.
+        deadline: When the time is over, by `time.monotonic` where it is trained.
         deaths: Processes that died of earlier attempts and came no further.
     """
 
@@ -68,7 +68,7 @@ class Assignment:
     attempt: int
     start: Path | None
     target: Path
-    seconds: float = math.inf
+    deadline: float = math.inf
     deaths: int = 0
 
 
@@ -342,7 +342,7 @@ class RunningTraining:
             TimeUp: The time is over.
         """
         now = time.monotonic()
-        is_late = now - self._began >= self.assignment.seconds and not is_last
+        is_late = now >= self.assignment.deadline and not is_last
         if is_late or now - self._saved >= self.setup.checkpoint_seconds:
             self._save(write)
         if is_late:

@@ -154,6 +154,21 @@ def test_finalists_wait_only_while_they_have_time_afterwards(
         assert proposed.stage == "finalist"
 
 
+@pytest.mark.parametrize("searcher", ["random", "auto"])
+@pytest.mark.parametrize(("devices", "most"), [(1, 10), (3, 30)])
+def test_what_is_out_takes_the_time_that_it_will_need(
+    searcher: str, devices: int, most: int
+) -> None:
+    """A device takes ten seconds for each of the jobs that wait for the device."""
+    inner = SEARCHERS[searcher](made_settings(made_pool(), 100))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, finalist_seeds=0)
+    allowance = Allowance(100.0, lambda job: 10.0, devices=devices)
+    pending: list[Job] = []
+    while isinstance(job := staged.propose((), pending, allowance), Job):
+        pending.append(job)
+    assert len(pending) == most
+
+
 def test_finalists_on_several_devices_take_the_time_of_the_longest() -> None:
     jobs = Simulation(made_staged(trials=3), log_size).run()
     finals = [job for job in jobs if job.stage == "finalist"][:2]

@@ -25,7 +25,7 @@ def test_attempts_of_other_processes_count_where_they_are_blamed(
     begun = []
     for is_blamed in (False, True, True, False):
         weights = MemberWeights(tmp_path, job, 0)
-        begun.append(weights.begin(is_here=False))
+        begun.append(weights.begin())
         if is_blamed:
             weights.attempts.blame()
     assert [assignment.deaths for assignment in begun] == [0, 0, 1, 2]

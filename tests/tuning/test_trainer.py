@@ -253,6 +253,30 @@ def finished_at_once(
     return outcomes
 
 
+def test_only_what_has_begun_is_blamed_for_a_death(tmp_path: Path) -> None:
+    """Members train in one program while another structure waits for the next."""
+    job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    other = replace(made_job(small_spec(depth=2), epochs=1), index=1)
+    blamed: list[set[tuple[int, int]]] = []
+
+    def look(*seen: Any) -> None:
+        counted = (each for each in weights if each.attempts.path.exists())
+        begun = (e for e in counted if '"is_begun": 1' in e.attempts.path.read_text())
+        blamed.append({(each.job.index, each.member) for each in begun})
+
+    trainer = made_trainer()
+    trainer.engine = AtOnce("none")
+    executor = LocalExecutor(lambda spec: trainer, look)
+    places = [(job, 0), (job, 1), (other, 0)]
+    weights = [MemberWeights(tmp_path, *place) for place in places]
+    for each in weights:
+        executor.submit(each.begin())
+    for outcome in executor.finished():
+        weights[outcome.assignment.member].end(outcome.assignment, outcome.training)
+    executor.finished()
+    assert blamed == [{(0, 0), (0, 1)}] * 2 + [{(1, 0)}]
+
+
 def test_members_at_once_leave_the_records_that_each_leaves_alone(
     tmp_path: Path,
 ) -> None:
@@ -305,6 +329,24 @@ def test_what_fails_for_all_at_once_is_trained_one_by_one(tmp_path: Path) -> Non
     job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
     for outcome in finished_at_once(tmp_path, [job], Small("none")):
         assert outcome.training and outcome.training.status == "ok"
+
+
+def test_time_that_was_waited_is_not_there_for_the_training(tmp_path: Path) -> None:
+    """The first training takes the time that is left for the second."""
+    seconds = 1.5
+    jobs = [
+        replace(made_job(small_spec(depth=depth), epochs=2), index=depth)
+        for depth in (1, 2)
+    ]
+    trainer, asked = made_trainer(), MemberWeights(tmp_path, jobs[1], 0)
+    first = MemberWeights(tmp_path, jobs[0], 0).begin()
+    slow = lambda job, *seen: time.sleep(seconds * (job == jobs[0]))  # noqa: E731
+    executor = LocalExecutor(lambda spec: trainer, slow)
+    executor.submit(first)
+    executor.submit(asked.begin(seconds))
+    (done,), (late,) = executor.finished(), executor.finished()
+    assert done.training and done.training.status == "ok"
+    assert late.training is None and epochs_in(late.assignment.target) == 1
 
 
 def test_what_a_process_died_of_is_trained_alone(tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ class TensorFlowEngine:
         names = tuple(device.name for device in tf.config.list_logical_devices())
         are_gpus = bool(tf.config.list_physical_devices("GPU"))
         replicas = int(self.strategy.num_replicas_in_sync)
-        at_once = _MOST_AT_ONCE if are_gpus and replicas == 1 else 1
+        is_alone = replicas == 1 and self._group is None  # followers know one network
+        at_once = _MOST_AT_ONCE if are_gpus and is_alone else 1
         return Devices(names, replicas, are_gpus, at_once)
 
     def latency(self, model: Any, task: Task, batch: int = 1) -> Latency:

@@ -167,13 +167,13 @@ class LeadingProgram:
     def load(
         self, path: Path, member: int = 0, only_weights: bool = False
     ) -> Progress | None:
-        progress = self._program.load(path, only_weights=only_weights)
+        progress = self._program.load(path, member, only_weights)
         if progress is not None:
             self._group.tell("assign", [np.asarray(v) for v in _state(self._program)])
         return progress
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
-        self._program.save(path, progress)
+        self._program.save(path, progress, member)
 
     def hold(self, chosen: Masks) -> None:
         self._all("hold", chosen)

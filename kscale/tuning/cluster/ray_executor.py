@@ -76,7 +76,7 @@ class RayExecutor:
         self._connection: Connection | None = None
         self._laid = ExitStack()  # the data
         self._actors: list[Actor] = []
-        self._waiting: deque[tuple[float, Assignment]] = deque()
+        self._waiting: deque[Assignment] = deque()
         self._given_up = 0  # slots whose actors do not start
         self._bad_hosts: set[str] = set()
         self._has_noted = False
@@ -95,13 +95,12 @@ class RayExecutor:
 
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment, which begins as soon as an actor is free."""
-        begun = time.monotonic()
         if assignment.deaths >= MOST_DEATHS:
             self._refusing.submit(assignment)
             return
         if self._connection is None:
             self._start()
-        self._waiting.append((begun, assignment))
+        self._waiting.append(assignment)
         self._hand_out()
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
@@ -194,17 +193,12 @@ class RayExecutor:
     def _hand_out(self) -> None:
         for actor in self._actors:
             if self._waiting and actor.is_started and actor.assignment is None:
-                since, assignment = self._waiting.popleft()
-                waited = time.monotonic() - since
-                actor.assignment = assignment
+                actor.assignment = assignment = self._waiting.popleft()
                 start = assignment.start and assignment.start.absolute()
+                target = assignment.target.absolute()
                 actor.order = actor.handle.begin.remote(
-                    replace(
-                        assignment,
-                        start=start,
-                        target=assignment.target.absolute(),
-                        seconds=assignment.seconds - waited,
-                    )
+                    replace(assignment, start=start, target=target),
+                    assignment.deadline - time.monotonic(),
                 )
 
     def _heard(self, seconds: float) -> list[Outcome]:

@@ -6,8 +6,9 @@ The executor makes the class an actor of Ray.
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
@@ -97,9 +98,14 @@ class Worker:
         about = (kit, sharers)
         threading.Thread(target=self._work, args=about, daemon=True).start()
 
-    def begin(self, assignment: Assignment) -> None:
-        """Train as soon as what was handed over before is done."""
-        self._due.put(assignment)
+    def begin(self, assignment: Assignment, seconds: float) -> None:
+        """Train as soon as what was handed over before is done.
+
+        Args:
+            assignment: What to train, with a deadline by another machine's clock.
+            seconds: Time that is left.
+        """
+        self._due.put(replace(assignment, deadline=time.monotonic() + seconds))
 
     def poll(self, seconds: float) -> Heard:
         """News since the last poll; waits for the end of a training, at most `seconds`.

@@ -72,6 +72,33 @@ if index:
 os.waitpid(worker, 0)
 """
 
+# A worker without others, which leads a program of two networks.
+TWO_MEMBERS = """
+import json, os, sys
+hosts, folder = json.loads(sys.argv[1]), sys.argv[2]
+task = {"type": "worker", "index": 0}
+os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
+import numpy as np
+from pathlib import Path
+from tuning.made_data import digits, small_spec
+from kscale.engine.engines import make_engine
+from kscale.engine.family_network import family_network
+from kscale.engine.progress import Progress, arrays_in
+from kscale.engine.recipe import Recipe
+engine, recipe = make_engine("workers"), Recipe(epochs=1, batch_size=256)
+network = family_network(small_spec(), digits().task)
+program = engine.program([network] * 2, engine.place(digits()), recipe)
+program.start([1, 2], [0.01, 0.02])
+first, second = (Path(folder, f"{name}.npz") for name in "01")
+for member, path in enumerate((first, second)):
+    program.save(path, Progress(1), member)
+kernels = [max(arrays_in(it).values(), key=np.size) for it in (first, second)]
+print(np.abs(kernels[0] - kernels[1]).max() > 0.01)
+program.load(first, 1)
+program.save(second, Progress(1), 1)
+print(np.array_equal(kernels[0], max(arrays_in(second).values(), key=np.size)))
+"""
+
 
 def free_hosts() -> list[str]:
     """Two addresses of this machine where nobody listens."""
@@ -114,6 +141,14 @@ def test_workers_have_equal_weights_and_moving_statistics(
     assert done.returncode == 0, done.stderr
     first, second = ((tmp_path / name).read_text() for name in "01")
     assert first == second
+
+
+def test_checkpoints_of_several_networks_hold_each_of_them(
+    warm_python: WarmPython, tmp_path: Path
+) -> None:
+    hosts = json.dumps(free_hosts()[:1])
+    done = warm_python.run_here(TWO_MEMBERS, hosts, tmp_path)
+    assert done.stdout == "True\nTrue\n", done.stderr
 
 
 @contextmanager

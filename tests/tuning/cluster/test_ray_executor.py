@@ -282,7 +282,7 @@ def test_when_time_is_up_all_processes_write_their_checkpoints(tmp_path: Path) -
     for index in range(2):
         job = Job("search", index, small_spec(), (1,), (1e-3,), epochs_to=100_000)
         weights = MemberWeights(tmp_path, job, 0)
-        executor.submit(weights.begin(30.0, executor.trains_here))
+        executor.submit(weights.begin(30.0))
     outcomes = executor.finished()
     executor.close()
     assert [outcome.training for outcome in outcomes] == [None, None]

@@ -1,17 +1,21 @@
 """How far from the best do searchers end, on tables of networks trained before?
 
 Command: `python experiments/replay.py TABLE... --searcher random --searcher halving
---repeats 30 --fits 5 --fits 20 --fits 50` (`--json` for the figures alone, `--plot
-FILE.svg` for a picture). A searcher of the product is asked as in a search; what it
-proposes is looked up instead of trained. Costs are counted in epochs: a training to
-epoch e costs e, going on from there costs only the rest. A search may spend as much as
-5, 10, 20 or 50 trainings of full length take, and ends with the highest score that it
-saw of a training of full length. The regret is what the best network inside the limit
-is truly worth, less what the pick is truly worth: in points of accuracy, or in log10 of
-the squared error. The limit is the size under which so many per cent of the networks
-fit. Figures are means over the tasks of a table and the repeats, all searchers with the
-same seeds, 10^6 apart. Without TABLE: those in `../shared/tables` that are
-there, and kscale's own (`ground_truth.py`). `--smoke`: two repeats at one limit (10 s).
+--repeats 30 --fits 5 --fits 20 --fits 50` prints tables and draws a picture (`--plot
+FILE`, else `runs/replay.svg`); `--json`: the figures alone. A searcher of the product
+is asked as in a search; what it proposes is looked up instead of trained. Costs are
+counted in epochs: a training to epoch e costs e, going on from there costs only the
+rest. A search may spend as much as 5, 10, 20 or 50 trainings of full length take, which
+it is told at its begin. The answer is the network that the searcher believes in most,
+or else the highest score of a training of full length. The regret is what the best
+network inside the limit is truly worth, less what the answer is truly worth: in points
+of accuracy, or in log10 of the squared error. On kscale's own tables the worth is the
+mean over the seeds on the test part, which no search sees: the best there is in part
+luck, so that no search gets to 0. The limit is the size under which so many per cent of
+the networks fit. Figures are means over the tasks of a table and the repeats, with the
+standard error over the repeats (none of one repeat); all searchers have the same seeds,
+10^6 apart. Without TABLE: those in `../shared/tables` that are there, and kscale's own
+(`ground_truth.py`). `--smoke`: two repeats at one limit (10 s).
 
 Result of `--searcher auto`: `results/searches.md`, with what was tried and dropped. The
 matrices are small: `OPENBLAS_NUM_THREADS=1` makes a replay three times as fast.
@@ -31,7 +35,7 @@ from tables.reading import TableTask, read_table
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search import SEARCHERS
-from kscale.search.contract import Allowance, Job
+from kscale.search.contract import Allowance, Belief, Job, Searcher
 from kscale.search.draws import Draw, Settings
 from kscale.task.heads.base import Objective
 
@@ -43,6 +47,7 @@ TABLES = (
     "fcnet_given.npz",
 )
 OWN = Path(__file__).parent / "tables"  # of experiments/ground_truth.py
+PLOT = Path("runs") / "replay.svg"
 BUDGETS = (5, 10, 20, 50)
 _SEED_DISTANCE = 10**6
 
@@ -89,26 +94,49 @@ class Replay:
 
     def regret(self, name: str, fits: int) -> float:
         """What a searcher misses at the cost of so many trainings of full length."""
-        task = self.task
-        left = float(fits * task.epochs)
+        return self.regrets(name, (fits,))[0]
+
+    def regrets(self, name: str, costs: Sequence[int]) -> list[float]:
+        """What a search misses that is asked for its answer at several costs.
+
+        Args:
+            name: Name of the searcher.
+            costs: In trainings of full length, from the least up; the searcher is told
+                that it may spend the last.
+        """
         searcher = SEARCHERS[name](self._settings())
         history: list[Training] = []
-        while left > 0:
-            allowance = Allowance(left, _cost)
+        found: list[float] = []
+        most, spent = float(costs[-1] * self.task.epochs), 0.0
+        while spent < most:
+            allowance = Allowance(most - spent, _cost)
             job = searcher.propose(tuple(history), (), allowance)
-            if not isinstance(job, Job) or _cost(job) > left:
+            if not isinstance(job, Job) or _cost(job) > most - spent:
                 break
-            left -= _cost(job)
+            spent += _cost(job)
+            while spent > costs[len(found)] * self.task.epochs:
+                found.append(self._missed(searcher, history))
             history += self._trained(job)
+        rest = len(costs) - len(found)
+        return found + [self._missed(searcher, history)] * rest
+
+    def _missed(self, searcher: Searcher, history: Sequence[Training]) -> float:
+        """Regret of the answer; without a training, of the worst network that fits."""
+        task = self.task
         sign = 1 if task.higher_is_better else -1
-        whole = [t for t in history if t.epochs == task.epochs] or history
-        pick = max(whole, key=lambda training: sign * (training.score or 0.0))
+        truth = sign * task.truth
+        best = truth[self.fitting].max()
         beliefs = searcher.beliefs(history)
+        whole = [t for t in history if t.epochs == task.epochs] or history
+        pick: Belief | Training
         if beliefs is not None:
             pick = beliefs.trained[0]
+        elif whole:
+            pick = max(whole, key=lambda training: sign * (training.score or 0.0))
+        else:
+            return float(best - truth[self.fitting].min())
         chosen = self.places[pick.spec, float(pick.learning_rate or 0.0)]
-        best = (sign * task.truth[self.fitting]).max()
-        return float(best - sign * task.truth[chosen])
+        return float(best - truth[chosen])
 
     def _settings(self) -> Settings:
         order = np.random.default_rng(self.seed).permutation(self.fitting)
@@ -147,7 +175,8 @@ def replayed(
     repeats: int,
     budgets: Sequence[int] = BUDGETS,
 ) -> Iterator[dict[str, Any]]:
-    """Regrets of all repeats: a row for each searcher, share and budget."""
+    """Regrets of all repeats: a row for each searcher, share and budget, without a
+    standard error where there is one repeat."""
     for share in shares:
         limits = [task.limit(share / 100) for task in tasks]
         for name in searchers:
@@ -158,12 +187,15 @@ def replayed(
                 ]
                 of_tasks = np.mean(found, axis=1)
                 of_repeats = np.mean(found, axis=0)
+                error = None
+                if repeats > 1:
+                    error = float(of_repeats.std(ddof=1) / np.sqrt(repeats))
                 yield {
                     "searcher": name,
                     "fits": share,
                     "trainings": fits,
                     "regret": float(of_tasks.mean()),
-                    "stderr": float(of_repeats.std() / np.sqrt(repeats)),
+                    "stderr": error,
                 }
 
 
@@ -177,7 +209,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--fits", action="append", type=int, help="per cent that fit")
     parser.add_argument("--json", action="store_true", help="the figures alone")
-    parser.add_argument("--plot", type=Path, help="file of a picture")
+    parser.add_argument("--plot", type=Path, default=PLOT, help="file of the picture")
     given = parser.parse_args()
     shares = given.fits or ([20] if given.smoke else [5, 20, 50])
     if given.smoke:
@@ -202,8 +234,10 @@ def main() -> None:
         return
     for name, rows in found.items():
         print_table(name, rows)
-    if given.plot:
+    if found:
+        given.plot.parent.mkdir(parents=True, exist_ok=True)
         plot(found, given.plot)
+        print(f"\nPicture: {given.plot}")
 
 
 def as_json(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -227,11 +261,15 @@ def print_table(name: str, rows: Sequence[dict[str, Any]]) -> None:
     lines = dict.fromkeys((row["searcher"], row["fits"]) for row in rows)
     for searcher, share in lines:
         cells = [
-            f"{row['regret']:.3f} ({row['stderr']:.3f})"
+            _with_error(row["regret"], row["stderr"])
             for row in rows
             if (row["searcher"], row["fits"]) == (searcher, share)
         ]
         print(f"{searcher:<12}{share:>4} %" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def _with_error(regret: float, stderr: float | None) -> str:
+    return f"{regret:.3f}" + ("" if stderr is None else f" ({stderr:.3f})")
 
 
 def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
@@ -254,7 +292,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
             axis.errorbar(
                 [row["trainings"] for row in line],
                 [row["regret"] for row in line],
-                [row["stderr"] for row in line],
+                [row["stderr"] or 0.0 for row in line],
                 label=searcher,
             )
         axis.set(xscale="log", title=f"{name}\n{share} % fit", xlabel="trainings")
@@ -262,6 +300,7 @@ def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     axes[0][0].legend()
     figure.tight_layout()
     figure.savefig(path)
+    pyplot.close(figure)
 
 
 if __name__ == "__main__":

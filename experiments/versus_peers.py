@@ -11,27 +11,41 @@ Replayed: searches on tables of networks trained before (`experiments/replay.py`
 
 - Every method has the same 20 seeds, 10^6 apart, and sees the same seed of the table.
   KerasTuner's BayesianOptimization takes seconds a search and has 8 of them. At most 4
-  tasks of a table, evenly chosen (of LCBench's 14).
+  tasks of a table, evenly chosen (of LCBench's 14). On kscale's own tables a search
+  sees validation scores, and its answer is worth its mean on the test part.
+- A network and rate that a tool trains again costs only the epochs that it did not have
+  before. (On LCBench all names of a network of one layer are one network.) A tool that
+  has trained everything that fits ends.
+- What a search may spend is known beforehand to kscale's searchers, of which each cost
+  is a search of its own, and to one-epoch top-K. `auto, one search` may spend 16
+  trainings and is asked for its answer on its way, as all others are; without curves
+  this makes no difference.
 - A search ends with the best score of a training of full length that was paid, or of
   any where none has full length; kscale's model-based searchers end with the network
   that they believe in most. Before the first, it counts as the worst that fits.
 - KerasTuner's oracles are asked as its tuners ask them. As shipped, an oversized model
   is a failed trial that costs nothing, and three in a row end the search. Helped, no
   failure ends it, and `kscale.BudgetedOracle` proposes only what fits. Hyperband goes
-  on from checkpoints; without curves it is random search, and so left out.
+  on from checkpoints; without curves it is random search, and so left out, and helped
+  also where fewer networks fit than its first bracket takes: it ends there before it
+  trains any for longer.
 - Optuna's TPE has the pruner by medians (told ten times a training), all as by default;
-  what is oversized is pruned at once. With our filter it is asked again, 20 times, and
-  then given a network that fits.
-- One-epoch top-K knows beforehand what it may spend, a third of it on short trainings.
+  what is oversized is pruned at once. With our filter it is asked again, 20 times,
+  where that or a known network is proposed, and then given another that fits.
+- One-epoch top-K spends a third on short trainings.
 - Medians over the seeds with 95 % intervals by bootstrap; Wilcoxon's signed rank test
   against kscale's auto, Holm's correction over the methods at each cost.
+- The tuner of KerasTuner with the least median after 16 trainings gives the quality
+  that auto has to reach. Both pay up to where that quality is first kept to the end,
+  in the medians, and for each seed in the regrets of that seed.
 
 Live: wall clock, searches of a minute in processes of their own, tools in turn. All
 search the same family within the same limit with the same epochs and batches; all but
 kscale train by Keras' `fit`. Packages and data are loaded before the clock starts,
 compiling is inside. kscale runs once with that minute as its time limit and once with
 `--effort normal` to its end, finalists included; KerasTuner runs Hyperband, helped, its
-best on the tables at few trainings. The true score of an answer is the mean over two
+best on the tables at few trainings. What ends after the minute counts for no tool,
+unless a search has no such limit. The true score of an answer is the mean over two
 trainings from other seeds on the test part.
 """
 
@@ -92,6 +106,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=5, help="live, of a tool")
     parser.add_argument("--data", nargs="+", help="live, only these data sets")
+    parser.add_argument("--tool", nargs="+", help="live, only these tools")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--output", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -112,7 +127,8 @@ def _search(asked: argparse.Namespace, path: Path) -> None:
     problems = [p for p in live.PROBLEMS if p.data in (asked.data or [p.data])]
     if asked.smoke:
         problems, asked.seeds = [replace(live.PROBLEMS[0], epochs=1, seconds=5.0)], 1
-    live.run_searches(path, problems, asked.seeds)
+    tools = [tool for tool in live.TOOLS if tool in (asked.tool or [tool])]
+    live.run_searches(path, problems, tools, asked.seeds)
 
 
 def _report(folder: Path) -> None:

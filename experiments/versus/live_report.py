@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
-from versus.live import name_of, picks
+from versus.live import counted, name_of, picks
+from versus.scoring import first_at
 
 Row = Mapping[str, Any]
 Truth = Mapping[tuple[str, str], Row]
@@ -17,17 +18,6 @@ def curve_of(row: Row, truth: Truth) -> Curve:
     return [
         (at, 100 * fmean(truth[row["data"], name]["test"])) for at, name in picks(row)
     ]
-
-
-def first_at(curve: Curve, score: float) -> float | None:
-    """The second from which on the answer is worth at least a score; None if never."""
-    found = None
-    for at, worth in curve:
-        if worth < score:
-            found = None
-        elif found is None:
-            found = at
-    return found
 
 
 def markdown(rows: Sequence[Row], truth: Truth) -> str:
@@ -66,7 +56,7 @@ def _line(tool: str, rows: Sequence[Row], truth: Truth, goal: float | None) -> s
     cells = [
         tool,
         str(len(rows)),
-        f"{median(len(row['found']) for row in rows):g}",
+        f"{median(len(counted(row)) for row in rows):g}",
         _range(ends, 1),
         ", ".join("never" if at is None else f"{at:.1f}" for at in firsts),
         _range([row["ended_at"] for row in rows], 0),

@@ -113,11 +113,41 @@ class Problem:
         """What a search sees of a network."""
         return float(self.replay.seen[place, epochs - 1])
 
-    @property
+    @cached_property
     def order(self) -> list[int]:
         """What fits, in a random order."""
         rng = np.random.default_rng([self.replay.seed, 1])
         return [int(place) for place in rng.permutation(self.replay.fitting)]
+
+
+class _Paid:
+    """What a search has trained: a network and rate that are trained again cost only
+    the epochs that they did not have before.
+
+    Args:
+        problem: The search.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.cost = 0
+        self.epochs: dict[int, int] = {}
+
+    def pay(self, place: int, epochs: int) -> None:
+        """Train a network to an epoch."""
+        before = self.epochs.get(place, 0)
+        self.cost += max(epochs - before, 0)
+        self.epochs[place] = max(epochs, before)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more was paid than may be."""
+        return self.cost > self.problem.most
+
+    @property
+    def has_all(self) -> bool:
+        """Whether everything that fits was trained."""
+        return len(self.epochs) == len(self.problem.replay.fitting)
 
 
 Search = Callable[[Problem], Iterator[Step]]
@@ -179,7 +209,7 @@ def keras_tuner_search(problem: Problem, tool: str, is_helped: bool) -> Iterator
     Helped, `kscale.BudgetedOracle` proposes only what fits.
     """
     oracle = _oracle(problem, tool, is_helped)
-    cost = 0
+    paid = _Paid(problem)
     for _ in range(_MOST_ASKED):
         trial = oracle.create_trial("tuner")
         if trial.status != "RUNNING":
@@ -188,11 +218,11 @@ def keras_tuner_search(problem: Problem, tool: str, is_helped: bool) -> Iterator
         place = problem.grid.place(values)
         if problem.allows(place):
             epochs = values.get("tuner/epochs", problem.epochs)
-            cost += epochs - values.get("tuner/initial_epoch", 0)
-            if cost > problem.most:
+            paid.pay(place, epochs)
+            if paid.is_over:
                 return
             score = problem.score(place, epochs)
-            yield Step(cost, place, epochs, score)
+            yield Step(paid.cost, place, epochs, score)
             oracle.update_trial(trial.trial_id, {"score": score}, step=epochs)
             trial.status = "COMPLETED"
         else:
@@ -229,6 +259,14 @@ def _oracle(problem: Problem, tool: str, is_helped: bool) -> Any:
     return oracle
 
 
+def first_bracket(epochs: int) -> int:
+    """Networks that Hyperband begins with."""
+    from keras_tuner.oracles import HyperbandOracle
+
+    oracle = HyperbandOracle(max_epochs=epochs)
+    return int(oracle._get_size(oracle._current_bracket, 0))
+
+
 def _never_built(hp: Any) -> Any:
     raise NotImplementedError
 
@@ -236,8 +274,9 @@ def _never_built(hp: Any) -> Any:
 def optuna_search(problem: Problem, is_helped: bool) -> Iterator[Step]:
     """Optuna's TPE with the pruner by medians, both as they are by default.
 
-    As shipped, what is oversized is pruned at once, as Optuna's manual says. Helped, it
-    is asked for again, and after 20 times taken from what fits, at random.
+    As shipped, what is oversized is pruned at once, as Optuna's manual says. Helped,
+    what is oversized or was trained before is asked for again, and after 20 times taken
+    from the others, at random.
     """
     import optuna
 
@@ -246,16 +285,16 @@ def optuna_search(problem: Problem, is_helped: bool) -> Iterator[Step]:
     sampler = optuna.samplers.TPESampler(seed=problem.replay.seed)
     study = optuna.create_study(direction=direction, sampler=sampler)
     state = optuna.trial.TrialState
-    drawn, cost = iter(problem.order), 0
+    paid = _Paid(problem)
     for _ in range(_MOST_ASKED_OF_OPTUNA):
         trial, place = _asked(problem, study)
         if is_helped:
             for redrawn in range(_MOST_REDRAWN + 1):
-                if problem.allows(place):
+                if problem.allows(place) and place not in paid.epochs:
                     break
                 study.tell(trial, state=state.FAIL)
-                fits = next(drawn, problem.order[0])
-                given = fits if redrawn == _MOST_REDRAWN - 1 else None
+                new = next(p for p in problem.order if p not in paid.epochs)
+                given = new if redrawn == _MOST_REDRAWN - 1 else None
                 trial, place = _asked(problem, study, given)
         if not problem.allows(place):
             study.tell(trial, state=state.PRUNED)
@@ -268,10 +307,12 @@ def optuna_search(problem: Problem, is_helped: bool) -> Iterator[Step]:
                 break
         else:
             study.tell(trial, score)
-        cost += epochs
-        if cost > problem.most:
+        paid.pay(place, epochs)
+        if paid.is_over:
             return
-        yield Step(cost, place, epochs, score)
+        yield Step(paid.cost, place, epochs, score)
+        if paid.has_all:
+            return
 
 
 def _reported(epochs: int) -> list[int]:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,19 @@ import numpy as np
 from replay import OWN, SHARED, TABLES, Replay
 from tables.reading import read_table
 
-from kscale.search import SEARCHERS
-from versus.on_tables import METHODS, Grid, Problem
+from versus.on_tables import METHODS, Grid, Problem, first_bracket
 from versus.rows import append_row, read_rows
-from versus.scoring import holm, median_and_interval, p_value, regret_at
+from versus.scoring import first_at, holm, median_and_interval, p_value, regret_at
 
 OURS = "kscale auto"
-KSCALE = ("auto", "bayesian", "halving", "evolution")
+ONE_SEARCH = "kscale auto, one search"
+KSCALE = (OURS, ONE_SEARCH, "kscale bayesian", "kscale halving", "kscale evolution")
 SHARES = (5, 30, 90)
 COSTS = (1, 2, 4, 8, 16)
 
 _SLOW = "BayesianOptimization"  # takes some 10 s a search
 _AT_ONCE = 4  # repeats in a row of the file
-_NEEDS_CURVES = ("Hyperband", "one-epoch top-K")
+_NEEDS_CURVES = ("Hyperband", "one-epoch top-K", ONE_SEARCH)
 _LEVEL = 0.05
 
 Row = Mapping[str, Any]
@@ -62,8 +64,8 @@ def run_replays(
         most_tasks: Tasks of a table, at most.
         wanted: What the name of a method must have in it.
     """
-    methods = [*METHODS, *(f"kscale {name}" for name in KSCALE if name in SEARCHERS)]
-    methods = sorted((n for n in methods if wanted in n), key=lambda n: _SLOW in n)
+    methods = [name for name in (*METHODS, *KSCALE) if wanted in name]
+    methods.sort(key=lambda name: _SLOW in name)
     for first, method, table, share in product(
         range(0, repeats, _AT_ONCE), methods, tables, shares
     ):
@@ -72,7 +74,7 @@ def run_replays(
         done = sum(len(row["regret"]) for row in rows)
         end = min(first + _AT_ONCE, slow_repeats if _SLOW in method else repeats)
         grids = _grids(table, most_tasks)
-        if done >= end or not _is_suited(method, grids):
+        if done >= end or not _is_suited(method, grids, share):
             continue
         began = time.perf_counter()
         regrets = [_regrets(method, grids, share, r) for r in range(done, end)]
@@ -82,9 +84,18 @@ def run_replays(
         print(f"{table.name}, {share} % fit: {method}, {seconds} s", flush=True)
 
 
-def _is_suited(method: str, grids: Sequence[Grid]) -> bool:
-    has_curves = any(grid.task.epochs > 1 for grid in grids)
-    return has_curves or not any(name in method for name in _NEEDS_CURVES)
+def _is_suited(method: str, grids: Sequence[Grid], share: int) -> bool:
+    """Whether a method has curves where it needs them, and Hyperband, helped, enough
+    networks for its first bracket; else KerasTuner ends before a second rung."""
+    tasks = [grid.task for grid in grids]
+    if any(name in method for name in _NEEDS_CURVES) and tasks[0].epochs == 1:
+        return False
+    if "Hyperband, helped" not in method:
+        return True
+    return all(
+        np.sum(task.params <= task.limit(share / 100)) >= first_bracket(task.epochs)
+        for task in tasks
+    )
 
 
 def _regrets(
@@ -98,8 +109,10 @@ def _regrets(
 def _regrets_of(method: str, grid: Grid, share: int, repeat: int) -> list[float]:
     task, limit = grid.task, grid.task.limit(share / 100)
     if method not in METHODS:
-        name = method.removeprefix("kscale ")
-        return [Replay(task, limit, repeat).regret(name, cost) for cost in COSTS]
+        name, replay = method.split(",")[0].split()[1], Replay(task, limit, repeat)
+        if method == ONE_SEARCH or (method == OURS and task.epochs == 1):
+            return replay.regrets(name, COSTS)
+        return [replay.regret(name, cost) for cost in COSTS]
     if method == "one-epoch top-K":  # knows beforehand what it may cost
         return [_searched(method, Problem(grid, limit, repeat, n))[-1] for n in COSTS]
     return _searched(method, Problem(grid, limit, repeat, COSTS[-1]))
@@ -127,7 +140,7 @@ def merged(rows: Iterable[Row]) -> list[Row]:
 
 def blocks(rows: Sequence[Row]) -> Iterator[tuple[str, int, list[Row]]]:
     """Rows of each table and share, in the order of the methods."""
-    order = [*(f"kscale {name}" for name in KSCALE), *METHODS]
+    order = [*KSCALE, *METHODS]
     for table in dict.fromkeys(row["table"] for row in rows):
         for share in sorted({row["fits"] for row in rows if row["table"] == table}):
             here = [r for r in rows if (r["table"], r["fits"]) == (table, share)]
@@ -143,7 +156,7 @@ def compared(rows: Sequence[Row]) -> dict[tuple[str, int], int]:
         pairs = {}
         for row in rows:
             theirs = np.array(row["regret"])
-            if row["method"] != OURS and place < theirs.shape[1]:
+            if OURS not in row["method"] and place < theirs.shape[1]:
                 count = min(len(ours[0]), len(theirs))
                 pairs[row["method"]] = ours[0][:count, place], theirs[:count, place]
         adjusted = holm([p_value(*pair) for pair in pairs.values()])
@@ -154,8 +167,8 @@ def compared(rows: Sequence[Row]) -> dict[tuple[str, int], int]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """A table of each block, and what it says of the time to a tuner's quality."""
-    lines = _summary(rows)
+    """Counts over the blocks, the costs of a tuner's quality, a table of each block."""
+    lines = [*_summary(rows), *_races(rows)]
     for table, share, here in blocks(rows):
         marks = compared(here)
         tasks = here[0]["tasks"]
@@ -166,7 +179,6 @@ def markdown(rows: Sequence[Row]) -> str:
             "|---|---:|" + "---:|" * len(COSTS),
             *(_line(row, marks) for row in here),
             "",
-            *_time_to_quality(here),
         ]
     return "\n".join(lines)
 
@@ -211,18 +223,92 @@ def _summary(rows: Sequence[Row]) -> list[str]:
     return [*lines, ""] if counts else []
 
 
-def _time_to_quality(rows: Sequence[Row]) -> list[str]:
-    """What auto pays to be as good as the best tuner of KerasTuner is at 16."""
-    medians = {row["method"]: np.median(row["regret"], axis=0) for row in rows}
-    ends = {name: float(found[-1]) for name, found in medians.items()}
-    tuners = [name for name in ends if name.startswith("KerasTuner")]
+def kept_from(regrets: Sequence[float], goal: float) -> float:
+    """The cost from which on regrets are at most a goal; infinite if never."""
+    worths = [(c, -regret) for c, regret in zip(COSTS, regrets, strict=True)]
+    cost = first_at(worths, -goal)
+    return inf if cost is None else float(cost)
+
+
+@dataclass(frozen=True)
+class Race:
+    """What auto and the best tuner of KerasTuner pay for the tuner's quality at 16.
+
+    Args:
+        tuner: The tuner whose median is least at the highest cost, and there soonest.
+        goal: That median.
+        costs: Of the tuner and of auto, from where the medians keep the goal.
+        ratios: Of each seed, auto's cost over the tuner's, for what the tuner has with
+            that seed in the end; infinite where auto does not get there.
+    """
+
+    tuner: str
+    goal: float
+    costs: tuple[float, float]
+    ratios: Sequence[float]
+
+    @property
+    def ratio(self) -> float:
+        """Of the costs, auto's over the tuner's."""
+        return self.costs[1] / self.costs[0]
+
+
+def race(rows: Sequence[Row]) -> Race | None:
+    """Of a block; None where auto or every tuner is missing."""
+    regrets = {row["method"]: np.array(row["regret"]) for row in rows}
+    medians = {name: np.median(found, axis=0) for name, found in regrets.items()}
+    tuners = [name for name in medians if name.startswith("KerasTuner")]
     if OURS not in medians or not tuners:
+        return None
+    ends = {name: float(medians[name][-1]) for name in tuners}
+    best = min(tuners, key=lambda n: (ends[n], kept_from(medians[n], ends[n])))
+    costs = [kept_from(medians[name], ends[best]) for name in (best, OURS)]
+    pairs = zip(regrets[best].tolist(), regrets[OURS].tolist(), strict=False)
+    ratios = [kept_from(b, a[-1]) / kept_from(a, a[-1]) for a, b in pairs]
+    return Race(best, ends[best], (costs[0], costs[1]), ratios)
+
+
+def _races(rows: Sequence[Row]) -> list[str]:
+    """Of all blocks, and in how many auto pays little."""
+    found = {(table, share): race(here) for table, share, here in blocks(rows)}
+    races = {key: each for key, each in found.items() if each is not None}
+    if not races:
         return []
-    best = min(tuners, key=ends.__getitem__)
-    reached = [c for c, v in zip(COSTS, medians[OURS], strict=True) if v <= ends[best]]
-    when = f"after {reached[0]}" if reached else "not after 16"
-    text = f"{best} is at {ends[best]:.3g} after 16 trainings, auto {when}."
-    return [text, ""]
+    ratios = [each.ratio for each in races.values()]
+    counts = [sum(r <= most for r in ratios) for most in (0.1, 0.25, 0.5, 1)]
+    of_seeds = [ratio for each in races.values() for ratio in each.ratios]
+    tenths = sum(ratio <= 0.1 for ratio in of_seeds)
+    lines = [
+        "### From which cost on the quality of KerasTuner's best tuner after 16 "
+        "trainings is kept",
+        "",
+        f"By the medians, auto pays at most a tenth of what the tuner pays in "
+        f"{counts[0]} of {len(ratios)} blocks, a quarter in {counts[1]}, half in "
+        f"{counts[2]}, as much in {counts[3]}, more in "
+        f"{sum(1 < r < inf for r in ratios)}, and does not get there in "
+        f"{ratios.count(inf)}. By single seeds: at most a tenth in {tenths} of "
+        f"{len(of_seeds)}, as much in {sum(r <= 1 for r in of_seeds)}, never in "
+        f"{of_seeds.count(inf)}.",
+        "",
+        "| table, fits | tuner | its regret at 16 | from, tuner | from, auto | ratio "
+        "| ratio of each seed: median, never |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for (table, share), each in races.items():
+        never = f"{[*each.ratios].count(inf)} of {len(each.ratios)}"
+        cells = [
+            f"{table}, {share} %",
+            each.tuner,
+            f"{each.goal:.3g}",
+            *(_or_never(value) for value in (*each.costs, each.ratio)),
+            f"{_or_never(float(np.median(each.ratios)))}, {never}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _or_never(value: float) -> str:
+    return "never" if value == inf else f"{value:.3g}"
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:

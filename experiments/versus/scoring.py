@@ -48,6 +48,22 @@ def regret_at(
     return float(best - truth[pick.place])
 
 
+def first_at(curve: Iterable[tuple[float, float]], worth: float) -> float | None:
+    """The cost from which on the answer keeps being worth so much; None if never.
+
+    Args:
+        curve: Costs at which the answer changed, and what the new answer is worth.
+        worth: Least worth.
+    """
+    found = None
+    for cost, value in curve:
+        if value < worth:
+            found = None
+        elif found is None:
+            found = cost
+    return found
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P values that hold for all of several comparisons at once (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")

@@ -10,7 +10,6 @@ scoring = experiment("versus.scoring")
 on_tables = experiment("versus.on_tables")
 replayed = experiment("versus.replayed")
 live = experiment("versus.live")
-live_report = experiment("versus.live_report")
 TableTask = experiment("tables.reading").TableTask
 
 
@@ -89,6 +88,35 @@ def test_a_block_says_where_auto_is_better_and_where_it_is_not_shown() -> None:
     assert ("one-epoch top-K", 16) not in found
 
 
+def test_what_a_tuner_has_in_the_end_is_paid_where_it_is_kept() -> None:
+    row = {"table": "made", "fits": 5, "tasks": 1}
+    seeds = [[3.0, 1.0, 2.0, 1.0, 1.0], [3.0, 1.0, 2.0, 1.0, 1.0]]
+    rows = [
+        {**row, "method": "kscale auto", "regret": [*seeds, [3.0, 3.0, 3.0, 3.0, 2.0]]},
+        {**row, "method": "KerasTuner Hyperband", "regret": [[4.0, 4, 4, 4, 1]] * 3},
+        {**row, "method": "KerasTuner RandomSearch", "regret": [[4.0, 4, 4, 4, 4]] * 3},
+    ]
+    found = replayed.race(rows)
+    assert (found.tuner, found.goal) == ("KerasTuner Hyperband", 1.0)
+    assert found.costs == (16, 8) and found.ratio == 0.5  # not 2, which is not kept
+    assert found.ratios == [0.5, 0.5, np.inf]
+    assert replayed.race(rows[:1]) is None
+    assert "a quarter in 0, half in 1" in replayed.markdown(rows)
+
+
+def test_what_was_trained_before_costs_nothing_again() -> None:
+    grid = on_tables.Grid(made_task())
+    paid = on_tables._Paid(on_tables.Problem(grid, 20, 0, 2))
+    costs = []
+    for place, epochs in ((0, 1), (0, 2), (0, 2), (0, 1), (1, 2)):
+        paid.pay(place, epochs)
+        costs.append((paid.cost, paid.is_over, paid.has_all))
+    assert [cost for cost, *_ in costs] == [1, 2, 2, 2, 4]
+    assert costs[-1] == (4, False, True) and not costs[-2][2]
+    steps = on_tables.keras_tuner_search(paid.problem, "RandomSearch", True)
+    assert sorted({step.cost for step in steps}) == [2, 4]  # three names, two networks
+
+
 def made_event(at: float, width: int, score: float, epochs: int, kind: str) -> dict:
     return {
         "at": at,
@@ -108,13 +136,26 @@ def test_finalists_outrank_whole_trainings_and_those_outrank_short_ones() -> Non
         made_event(4, 2, 0.4, 4, "finalist"),
         made_event(5, 3, 0.3, 4, "finalist"),
     ]
-    picks = live.picks({"found": found, "epochs": 4})
+    row = {"found": found, "epochs": 4, "tool": "kscale", "seconds": 60.0}
+    picks = live.picks(row)
     widths = [name.split(": ")[1][0] for _, name in picks]
     assert [at for at, _ in picks] == [1, 2, 3, 4] and widths == ["1", "2", "3", "2"]
 
 
+def test_what_ends_after_the_time_counts_for_efforts_alone() -> None:
+    found = [
+        made_event(59, 1, 0.5, 4, "search"),
+        made_event(61, 2, 0.6, 4, "finalist"),
+    ]
+    row = {"found": found, "epochs": 4, "seconds": 60.0}
+    timed = live.picks({**row, "tool": "kscale"})
+    assert [at for at, _ in timed] == [59]
+    whole = live.picks({**row, "tool": "kscale, effort normal"})
+    assert [at for at, _ in whole] == [59, 61]
+
+
 def test_a_quality_is_reached_only_from_when_it_is_kept() -> None:
     curve = [(1.0, 50.0), (2.0, 90.0), (3.0, 80.0), (4.0, 95.0)]
-    assert live_report.first_at(curve, 85.0) == 4.0
-    assert live_report.first_at(curve, 80.0) == 2.0
-    assert live_report.first_at(curve, 96.0) is None
+    assert scoring.first_at(curve, 85.0) == 4.0
+    assert scoring.first_at(curve, 80.0) == 2.0
+    assert scoring.first_at(curve, 96.0) is None

@@ -218,7 +218,7 @@ def test_two_devices_train_what_one_device_trains(
     ]
     basis, note = found["planned"]
     assert basis.startswith("Measured now, by short trainings of 3 networks")
-    assert note == "Batches have 64 examples in place of 63: 2 devices share each."
+    assert note == "Batches have 62 examples in place of 63: 2 devices share each."
     each, one = found["search on each"], found["search on one"]
     assert 0 < found["interrupted"] < len(each) == len(one) == 3
     for key, figures in one.items():

@@ -109,6 +109,11 @@ class TensorFlowEngine:
             with suppress(WorkerLostError):
                 self._group.tell("end")
 
+    def free(self) -> bool:
+        had_any = self._kept.clear()
+        free_networks(0, 0)
+        return had_any
+
     def devices(self) -> Devices:
         names = tuple(device.name for device in tf.config.list_logical_devices())
         are_gpus = bool(tf.config.list_physical_devices("GPU"))

@@ -114,6 +114,11 @@ class TensorFlowEngine:
             with suppress(WorkerLostError):
                 self._group.tell("end")
 
+    def free(self) -> bool:
+        had_any = self._kept.clear()
+        free_networks(0, 0)
+        return had_any
+
     def devices(self) -> Devices:
         on_gpus = are_gpus(self.strategy)
         replicas = int(self.strategy.num_replicas_in_sync)

@@ -40,7 +40,7 @@ from kscale.engine.tensorflow.placing import (
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.engine.tensorflow.xla import COMPILER, XLA_ERRORS, is_worth_compiling
-from kscale.errors import is_of_memory
+from kscale.errors import is_out_of_memory
 from kscale.networks.blueprint import Blueprint
 from kscale.task.evaluation import mean_score
 
@@ -229,7 +229,7 @@ class EpochProgram:
         try:
             return self._single_epoch(order, inputs, targets)
         except XLA_ERRORS as error:
-            if not self._compiled or is_of_memory(error):
+            if not self._compiled or is_out_of_memory(error):
                 raise
             COMPILER.note_failure(error)
             self._single_epoch, self._compiled = None, False

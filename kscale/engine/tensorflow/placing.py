@@ -1,5 +1,6 @@
 """Examples on the device, or in chunks where they are larger than memory."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -15,7 +16,10 @@ from kscale.data.example_rows import Rows, byte_rows, is_in_memory, row_bytes
 from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaling
 from kscale.engine.base import Teacher
+from kscale.errors import is_out_of_memory, reason_of
 from kscale.task.objectives import Objective, task_objective
+
+_LOGGER = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**26
 
@@ -55,7 +59,22 @@ class PlacedData:
         self._chunk = max(1, chunk_bytes // sum(map(row_bytes, part.inputs.values())))
         self.specs = _specs(part.inputs), _specs(self.targets)
         self.is_streamed = not all(map(is_in_memory, part.inputs.values()))
-        self._whole = None if self.is_streamed else self._placed(slice(None))
+        self._whole: tuple[Tensors, Tensors] | None = None
+        if not self.is_streamed:
+            self._place_whole()
+
+    def _place_whole(self) -> None:
+        """Put the examples on the device, or stream them where the device is full."""
+        try:
+            self._whole = self._placed(slice(None))
+        except tf.errors.OpError as error:
+            if not is_out_of_memory(error):
+                raise
+            self.is_streamed = True
+            _LOGGER.warning(
+                "The data do not fit the device and come in chunks: %s",
+                reason_of(error),
+            )
 
     def read(self, inputs: Tensors) -> Tensors:
         """Inputs of a network from what is placed, in a graph."""

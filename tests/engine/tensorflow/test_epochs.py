@@ -28,7 +28,7 @@ tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from tuning.made_data import digits, made_loop, run_epochs, weights_of
-from kscale import Listener, tune
+from kscale import Listener, plan, tune
 from kscale.data.loading import load_dataset
 from kscale.networks.families import find_family
 from kscale.engine.base import Network
@@ -102,6 +102,9 @@ for name in ("each", "one"):
         t.key: [t.score, *t.curve["loss"]] for t in run.trainings
     }
 found["notes"] = watch.notes
+# Batches that are planned are those that two devices can share.
+planned = plan("digits", strategy="mirrored", batch_size=63, **options)
+found["planned"] = [planned.basis, *planned.notes]
 json.dump(found, sys.stdout)
 """
 
@@ -162,6 +165,9 @@ def test_two_devices_train_what_one_device_trains(
         "Each of 2 devices trains networks of its own; --strategy mirrored shares each "
         "training."
     ]
+    basis, note = found["planned"]
+    assert basis.startswith("Measured now, by short trainings of 3 networks")
+    assert note == "Batches have 62 examples in place of 63: 2 devices share each."
     each, one = found["search on each"], found["search on one"]
     assert 0 < found["interrupted"] < len(each) == len(one) == 3
     for key, figures in one.items():

@@ -138,6 +138,8 @@ def check_equal() -> None:
         apart = np.abs(outputs[0] - outputs[1]).max()
         spread = np.abs(outputs[0]).max()
         verdict = "equal" if apart < 1e-2 * spread else "NOT EQUAL"
+        if not program.compiled:
+            verdict = "XLA failed, both are of the plain graph"
         print(
             f"{case.name:<18} losses {losses[0]:.6f} and {losses[1]:.6f}, outputs up to"
             f" {spread:.2f} are at most {apart:.5f} apart: {verdict}",

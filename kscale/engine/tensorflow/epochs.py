@@ -54,6 +54,10 @@ class EpochProgram:
     A batch is split evenly between the replicas of the strategy. Whether XLA compiles
     the epoch is decided by what is worth it, unless `compiled` is given, and so is
     whether a score is worked out on the device, unless `on_device` is given.
+
+    Attributes:
+        compiled: Whether XLA compiles the epoch; None until that is decided, and False
+            after XLA has failed.
     """
 
     _examples = 0
@@ -77,7 +81,7 @@ class EpochProgram:
         self.model: Any = None
         self._masks: dict[str, Any] = {}
         self._decoder: Decoder | None = None
-        self._compiled = compiled
+        self.compiled = compiled
         self._on_device = are_gpus(strategy) if on_device is None else on_device
         self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
@@ -137,8 +141,8 @@ class EpochProgram:
     def _decide_compiling(self) -> None:
         """Compile the epoch where that is worth it, unless this was decided before."""
         layers, recipe = self.network.layers, self.recipe
-        if self._compiled is None and isinstance(layers, Blueprint):
-            self._compiled = is_worth_compiling(
+        if self.compiled is None and isinstance(layers, Blueprint):
+            self.compiled = is_worth_compiling(
                 layers,
                 self.network.size.params,
                 len(self.model.trainable_variables),
@@ -221,18 +225,18 @@ class EpochProgram:
             steps = None if self.data.is_streamed else order.shape[0]
             spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
-            epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
-            if self._compiled:
+            epoch = self._function(self._trace_epoch, jit_compile=self.compiled)
+            if self.compiled:
                 COMPILER.add(len(self.model.trainable_variables))
             with forgotten_gradients():
                 self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
         except XLA_ERRORS as error:
-            if not self._compiled or is_out_of_memory(error):
+            if not self.compiled or is_out_of_memory(error):
                 raise
             COMPILER.note_failure(error)
-            self._single_epoch, self._compiled = None, False
+            self._single_epoch, self.compiled = None, False
             return self._run_on_one(order, inputs, targets)
 
     def score(self) -> list[float]:
@@ -367,7 +371,7 @@ class EpochProgram:
         """Whether steps are cut to their longest example; XLA takes one length only."""
         layers = self.network.layers
         is_open = isinstance(layers, Blueprint) and layers.open_length
-        return is_open and not self._compiled
+        return is_open and not self.compiled
 
     def _trace_predict(self, inputs: Any, labels: Tensors) -> Any:
         read = self.data.read(inputs)

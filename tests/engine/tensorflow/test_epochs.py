@@ -184,7 +184,7 @@ def test_streamed_chunks_have_as_many_examples_each_and_are_compiled() -> None:
             small_spec(), RECIPE, data, compiled=compiled, chunk_bytes=chunk
         )
         losses.append(loop.run_epoch([order])[0])
-        assert loop._compiled is compiled
+        assert loop.compiled is compiled
     counts = [inputs["x"].shape[0] for _, inputs, _ in loop.data.chunks(order)]
     assert len(np.unique(order[:6])) < counts[0] == counts[1] == counts[2] == 6 * 64
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -69,7 +69,7 @@ def test_members_train_as_they_do_alone(
     several.networks = networks
     several.start(SEEDS, RATES)
     losses = several.run_epoch(orders)
-    assert several._compiled is compiled  # XLA did not fall back
+    assert several.compiled is compiled  # XLA did not fall back
     ours, theirs, progress = tmp_path / "ours.npz", tmp_path / "theirs.npz", Progress(1)
     for member, single in enumerate(singles):
         assert losses[member] == pytest.approx(

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kscale.runs.entries import entries_of
+from kscale.networks.families.base import Spec
+from kscale.runs.entries import Entry, entries_of
 from kscale.runs.records import Training
 from kscale.search.contract import Allowance, Beliefs, Job, keys_of
 
@@ -47,7 +48,6 @@ class Effort:
             allowance,
             seconds=min(allowance.seconds, left),
             most=min(allowance.most, _MOST_OF_FINALISTS * seconds / devices),
-            share=allowance.share if allowance.seconds * devices < left else 1.0,
             devices=devices,
         )
 
@@ -80,34 +80,41 @@ def flat_of(
 ) -> Flat | None:
     """How flat a search is; None while more trainings may still gain.
 
-    A search is flat if, after each of its last jobs, no gain was expected. A gain of
-    less than a tenth of the standard error of the best score cannot be seen on the
-    validation part (`experiments/flat_stop.py`). Searchers without a model of scores
-    are never flat.
+    A search is flat if the most promising network had its full length, and if, after
+    each of the last jobs, no gain was expected. A gain of less than a tenth of the
+    standard error of the best score cannot be seen on the validation part
+    (`experiments/flat_stop.py`). Searchers without a model of scores are never flat.
 
     Args:
         history: Trainings of the search.
         beliefs_of: Gives what the searcher expects after a history.
     """
     jobs = [*dict.fromkeys(training.job for training in history)]
+    best = next(iter(promising_of(history, beliefs_of(history))), None)
+    if best is None or not best.is_full or len(jobs) < _IN_A_ROW:
+        return None
     gains: list[float] = []
-    stderr = 0.0
-    for number in range(min(_IN_A_ROW, len(jobs))):
+    for number in range(_IN_A_ROW):
         last = jobs[len(jobs) - number :]
         beliefs = beliefs_of([t for t in history if t.job not in last])
-        if beliefs is None or not beliefs.trained:
+        if beliefs is None or beliefs.gain >= _FLAT * best.stderr:
             return None
-        if not gains:
-            best = beliefs.trained[0]
-            stderr = next(
-                entry.stderr
-                for entry in entries_of(history)
-                if (entry.spec, entry.learning_rate) == (best.spec, best.learning_rate)
-            )
         gains.append(beliefs.gain)
-        if gains[-1] >= _FLAT * stderr:
-            return None
-    return Flat(max(gains), stderr) if len(gains) == _IN_A_ROW else None
+    return Flat(max(gains), best.stderr)
+
+
+def promising_of(history: Sequence[Training], beliefs: Beliefs | None) -> list[Entry]:
+    """Networks that were trained, however short, the most promising first.
+
+    Where the code of a user's model decides the learning rate, a searcher knows none,
+    but the trainings tell which it was.
+    """
+    found: dict[tuple[Spec, float | None], Entry] = {}
+    for entry in entries_of(history):
+        found |= {(entry.spec, rate): entry for rate in (None, entry.learning_rate)}
+    trained = beliefs.trained if beliefs is not None else ()
+    places = [(belief.spec, belief.learning_rate) for belief in trained]
+    return [found[place] for place in places if place in found]
 
 
 def _spent(

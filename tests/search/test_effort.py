@@ -1,7 +1,8 @@
 """An effort ends a search at so many full trainings of its winner."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
 import pytest
 from contracts.searcher import (
     BUDGET,
@@ -11,6 +12,7 @@ from contracts.searcher import (
     Simulation,
     made_pool,
     made_settings,
+    made_training,
 )
 
 from kscale.networks.families import find_family
@@ -133,6 +135,22 @@ def test_the_most_promising_network_is_what_an_effort_is_measured_by() -> None:
     assert len(finals_of(jobs)) >= 2  # whatever they cost
 
 
+@pytest.mark.parametrize(("linear", "unit"), [(0.0, min), (0.99, max)])
+def test_while_a_baseline_is_ahead_the_dearest_network_is_what_counts(
+    linear: float, unit: Callable[[Iterable[float]], float]
+) -> None:
+    """The smallest network is the most promising one here, and may be too small."""
+    staged = staged_of(Believing(made_settings(POOL, 10_000)), "thorough")
+    search = made_search(staged, lambda job: linear if job.spec == LINEAR else 0.5)
+    while len(search.history) < 6:
+        search.step()
+    tried = [t.spec for t in search.history if t.stage == "search"]
+    assert len({*map(work, tried)}) > 2
+    left = staged.within(search.history, (), Allowance(cost=cost, alone=cost)).seconds
+    seconds = EFFORTS["thorough"].trainings * unit(map(whole, tried))
+    assert left == pytest.approx(seconds - spent(search.history))
+
+
 def test_a_promising_network_that_was_never_trained_whole_becomes_a_finalist() -> None:
     class Short(Believing):
         """Trains for an epoch only."""
@@ -223,11 +241,37 @@ def test_why_a_search_ended_is_told_in_the_unit_of_the_score() -> None:
     assert staged.flat(search.history) == Flat(pytest.approx(0.0009), 0.01)
 
 
-def test_the_best_of_a_flat_search_is_a_finalist_however_short_it_was() -> None:
-    jobs = searched_of(Expecting(dict.fromkeys(range(5, 20), 0.0), epochs=3))
+def test_a_search_is_not_flat_while_the_best_was_only_trained_short() -> None:
+    jobs = searched_of(Expecting(dict.fromkeys(range(20), 0.0), epochs=3))
     searched = [job for job in jobs if job.stage == "search"]
-    assert len(searched) == 12 and {job.epochs_to for job in searched} == {3}
+    assert len(searched) == 20 and {job.epochs_to for job in searched} == {3}
     assert max(searched, key=size_helps).spec == finals_of(jobs)[0].spec
+
+
+@pytest.mark.parametrize("epochs", [1, EPOCHS])
+def test_a_rate_that_only_the_code_of_the_user_knows_hides_no_network(
+    epochs: int,
+) -> None:
+    """Trainings have the rate, and the searcher has none; the best is the second."""
+    specs = [find_family("mlp").spec(width=8 * number) for number in range(1, 10)]
+    jobs = [
+        Job("search", at, spec, (1,), (None,), epochs) for at, spec in enumerate(specs)
+    ]
+    history = [
+        msgspec.structs.replace(made_training(job, 0, 0.5), learning_rate=0.01)
+        for job in jobs
+    ]
+
+    class Fixed(RandomSearcher):
+        def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+            return Beliefs((Belief(specs[1], None, 10, 0.9, 0.01),), (), 0.0001)
+
+    inner = Fixed(made_settings(POOL))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, stop_when_flat=True)
+    if epochs == EPOCHS:
+        assert staged.flat(history) == Flat(0.0001, 0.01)
+    else:
+        assert [entry.spec for entry in staged.finalists(history)] == specs[1:2]
 
 
 def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
@@ -240,11 +284,11 @@ def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "seconds", "devices", "share"),
-    [(2.0, 1.0, 1.0, 1.0), (0.5, 0.5, 2.0, 1.0), (0.125, 0.125, 4.0, 0.25)],
+    ("part", "seconds", "devices"),
+    [(2.0, 1.0, 1.0), (0.5, 0.5, 2.0), (0.125, 0.125, 4.0)],
 )
 def test_an_effort_pays_for_devices_as_far_as_the_time_limit_allows(
-    part: float, seconds: float, devices: float, share: float
+    part: float, seconds: float, devices: float
 ) -> None:
     """Of four, in some part of the seconds that the effort takes on one of them."""
     staged = made_staged("normal")
@@ -253,7 +297,7 @@ def test_an_effort_pays_for_devices_as_far_as_the_time_limit_allows(
     given = Allowance(part * effort, cost, most, 0.25, alone=cost, devices=4)
     within = staged.within((), (), given)
     assert within.seconds == pytest.approx(seconds * effort)
-    assert (within.devices, within.share) == (pytest.approx(devices), share)
+    assert (within.devices, within.share) == (pytest.approx(devices), 0.25)
     assert within.most <= most and within.most <= effort / 2 / devices
 
 

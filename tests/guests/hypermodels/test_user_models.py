@@ -117,6 +117,15 @@ def test_another_hypermodel_is_refused_in_the_same_folder(finished: Run) -> None
         tune(digits(), hypermodel=sequential, run=finished.folder, **SMALL)
 
 
+def test_a_search_without_a_number_of_trials_ends_by_itself(tmp_path: Path) -> None:
+    """There is one network, at a rate that only its code knows."""
+    asked: dict[str, Any] = {**ONE, "trials": None, "run": tmp_path / "run"}
+    run = tune(digits(), hypermodel=adapted, **asked)
+    searched = [r for r in run.trainings if r.stage == "search"]
+    assert {r.spec for r in searched} == {searched[0].spec}
+    assert all(r.learning_rate == pytest.approx(0.01) for r in searched)
+
+
 @pytest.mark.parametrize(
     "build",
     [

@@ -52,9 +52,9 @@ def compress(
     Each method writes a LiteRT file into the run folder, which is scored in its runtime
     beside the same network in float32. Of the files whose validation score is worse by
     at most one standard error of the float32 score, the smallest is chosen, and scored
-    on the test part. Without RUN, the run in runs/ that was changed last is
-    taken. What was made before is not made again. The exit code is 1 if none of the
-    methods that you name works.
+    on the test part. Without RUN, the run in runs/ that was changed last is taken. What
+    was made before is not made again. The exit code is 1 if none of the methods that
+    you name works.
 
     \b
     Examples:

@@ -314,12 +314,13 @@ def mark_lines(report: Report, rows: Sequence[Row]) -> list[str]:
 def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     """Meanings of the marks and columns that are shown."""
     points = "points" if report.objective.is_share else "improvement"
+    scored = ", and a note has those of the files" * any(r.int8 for r in report.rows)
     figures = {
         "bits": "of a stored weight; bytes are of the weights alone; scores of "
         "finalists and baselines are of such weights, and others of float32",
         "memory": "bytes that training holds, predicted from the size",
         "flash": "bytes of the int8 LiteRT file, measured (predicted); scores are of "
-        "float32, and a note has those of the files",
+        f"float32{scored}",
         "RAM": "bytes that TensorFlow Lite Micro needs for it, measured (predicted)",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",

@@ -242,6 +242,8 @@ def _on_device(report: Report) -> Iterator[Note]:
             )
         elif row.fit.status == "failed":
             yield Note(f"{row.label} was not measured: {row.fit.reason}.")
+        elif row.fit.unscored:
+            yield Note(f"{row.label} was not scored as int8 file: {row.fit.unscored}.")
 
 
 def _in_int8(report: Report) -> Iterator[Note]:

@@ -325,6 +325,13 @@ def _rivals(entries: Sequence[Some]) -> Sequence[Some]:
     return [entry for entry in entries if entry.stage == "finalist"] or entries
 
 
+def answers_by_name(entries: Sequence[Entry], objective: Objective) -> dict[str, Entry]:
+    """The best and the recommended entry by these names; empty without entries."""
+    found = (best_of(entries, objective), recommended_of(entries, objective))
+    named = zip(("best", "recommended"), found, strict=True)
+    return {name: entry for name, entry in named if entry is not None}
+
+
 def shipped_of(entry: Entry, objective: Objective) -> Training:
     """The training of an entry that is shipped: the best on validation."""
     return max(entry.results, key=lambda each: objective.gain(each.score or 0.0, 0.0))

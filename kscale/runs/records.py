@@ -341,6 +341,7 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
         score, stderr: Of that file on the validation part; None if not scored.
         test_score, test_stderr: On the test part; None but for answers.
         status, reason: Whether the network could be measured, and why not.
+        unscored: Why the file has no score, or none on the test part.
         seconds: Time of converting and measuring.
     """
 
@@ -356,12 +357,8 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
     test_stderr: Amount | None = None
     status: Status = "ok"
     reason: str = ""
+    unscored: str = ""
     seconds: Amount = 0.0
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether the network was measured, or cannot be."""
-        return self.flash is not None or self.status == "failed"
 
 
 Record = (

@@ -48,7 +48,6 @@ class Effort:
             allowance,
             seconds=min(allowance.seconds, left),
             most=min(allowance.most, _MOST_OF_FINALISTS * seconds / devices),
-            share=allowance.share if allowance.seconds * devices < left else 1.0,
             devices=devices,
         )
 

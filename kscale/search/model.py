@@ -131,9 +131,7 @@ class ScoreModel:
         self.seed = seed
         self._groups = int(groups.max(initial=-1)) + 1
         self._prior = _Prior(self._groups)
-        self._rows: list[
-            Observation
-        ] = []  # known ones that the processes are conditioned on
+        self._rows: list[Observation] = []  # that the processes are conditioned on
         self._fitted = 0  # rows of the last fit
         self._sets: Values = np.zeros((0, 0))
         self._weights: Values = np.zeros(0)
@@ -280,9 +278,8 @@ class _Prior:
     """The distribution of hyperparameters: independent normal logarithms.
 
     They are the variance of noise, the variances of the lacking part by features and by
-    network alone, the power of the length, the ratio of the length
-    scales of both parts, the weight of single groups, and a length scale for each group
-    of features.
+    network alone, the power of the length, the ratio of the length scales of both
+    parts, the weight of single groups, and a length scale for each group of features.
     """
 
     def __init__(self, groups: int) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from statistics import fmean
+from itertools import islice
+from statistics import fmean, median
 
 import numpy as np
 
@@ -34,6 +35,7 @@ _OF_MOST_WORK = 0.9  # quantile
 _OTHERS = 2  # more of the first networks
 _OTHERS_SHORT = 5  # where the first training is short
 _CONTENDERS = 20  # random networks for a place among the first
+_DEAR = 3.0  # times the middle cost, above which a network is not among the first
 _COST_POWER = 0.5  # of the cost, by which an expected improvement is divided
 _SHORTLIST = 40  # candidates whose exact cost is asked for
 _NO_LONGER = 2.0  # times the cost of the next rung, up to which a training goes further
@@ -45,7 +47,9 @@ class ModelSearcher:
     """Expected improvement of a model of scores, by its cost.
 
     The first networks are drawn: four of the tenth with the most work, as the best ones
-    are mostly among them, then others, all with different knobs. From then on a
+    are mostly among them, then others, all with different knobs. Those that cost more
+    than three times the middle candidate are replaced by ones of the most parameters:
+    wide networks of one layer have the most work of a family. From then on a
     Gaussian process (`ScoreModel`) predicts each network's score at full length. Jobs
     train a new or a begun network to some rung; the next job has the largest expected
     improvement on the best score, divided by a power of the job's cost. Sizes and costs
@@ -159,6 +163,17 @@ class ModelSearcher:
             first += unlike(parts, np.setdiff1d(among, first), first, rng)
         return first
 
+    @cached_property
+    def spare(self) -> Sequence[int]:
+        """Networks of the most parameters, for those of the most work that are dear."""
+        rng = np.random.default_rng([self.settings.seed, 29])
+        params = np.array([draw.params for draw in self.candidates.draws])
+        most = np.flatnonzero(params >= np.quantile(params, _OF_MOST_WORK))
+        found = [*self.first]
+        for _ in range(_LARGE):
+            found += unlike(self.features.parts, np.setdiff1d(most, found), found, rng)
+        return found[len(self.first) :]
+
     def _admits(self, job: Job) -> bool:
         """Whether a spec may be trained."""
         admits = self.settings.admits
@@ -218,8 +233,6 @@ class _View:
         """Jobs that may come next, the best choice first."""
         yield from self.state.interrupted
         best, smaller = self._unfinished()
-        # For what there is no time to finish, none need be left.
-        best = [job for job in best if self.cost(job) <= self.allowance.seconds]
         due = [job for job in smaller if self._is_within_share(job)]
         for job in self._exploring():
             costs = self.cost(job) + sum(map(self.cost, best))
@@ -260,18 +273,30 @@ class _View:
 
     def _exploring(self) -> Iterator[Job]:
         """New candidates and next rungs, the most promising first."""
-        begun = self.state.begun
-        places = [*self.searcher.first] if self.may_begin else []
+        closed = {*self.state.begun, *self.searcher.refused}
+        if self.may_begin:
+            yield from (self._next(at) for at in self._first() if at not in closed)
         if self.expected is None and self.may_begin:
-            places += range(len(self.candidates))
-        closed = {*begun, *self.searcher.refused}
-        yield from (self._next(place) for place in places if place not in closed)
+            others = (at for at in range(len(self.candidates)) if at not in closed)
+            yield from map(self._next, others)
         if self.expected is None:
             return
         gains = self.gains
         order = np.argsort(-gains, kind="stable")[: int((gains > -1.0).sum())].tolist()
         yield from self._by_worth(np.array(order[:_SHORTLIST], np.int64))
         yield from map(self._next, order[_SHORTLIST:])
+
+    def _first(self) -> Iterator[int]:
+        """The first networks, with others in place of dear ones."""
+
+        def cost(place: int) -> float:
+            return self.cost(self.candidates.job(0, place, self.searcher.rungs[0]))
+
+        number = len(self.candidates)
+        most = _DEAR * median(map(cost, range(0, number, -(-number // _CONTENDERS))))
+        spare = (place for place in self.searcher.spare if cost(place) <= most)
+        for place in self.searcher.first:
+            yield from [place] if cost(place) <= most else islice(spare, 1)
 
     def _by_worth(self, places: Places) -> Iterator[Job]:
         """Jobs of candidates up to any of their rungs, by what they are expected to
@@ -291,14 +316,17 @@ class _View:
 
     def _unfinished(self) -> tuple[list[Job], list[Job]]:
         """Jobs that give networks their full length: of the best one, and of the best
-        of each octave of smaller sizes, from the cheapest up; none of whole ones."""
+        of each octave of smaller sizes, from the cheapest up; none of whole ones, and
+        of what there is no time to finish."""
         octaves: dict[int, Job | None] = {}
         for place in self.ranked:
             each = self.state.begun[place]
-            is_due = self._is_open(each)
-            if each.epochs >= self.last or is_due:
+            if each.epochs >= self.last:
+                octaves.setdefault(self._octave(place), None)
+            elif self._is_open(each):
                 job = self.candidates.job(each.number, place, self.last, each.epochs)
-                octaves.setdefault(self._octave(place), job if is_due else None)
+                if self.cost(job) <= self.allowance.seconds:
+                    octaves.setdefault(self._octave(place), job)
         jobs = [*octaves.items()]
         best = [job for _, job in jobs[:1] if job]
         smaller = [job for octave, job in jobs[1:] if job and octave < jobs[0][0]]

@@ -64,7 +64,8 @@ class StagedSearcher:
     An effort is a limit of the same kind on the seconds of all trainings, but keeps two
     finalists, and need not be used up. The winner that an effort is measured by is the
     network that the searcher finds most promising, or else the best so far; while
-    nothing larger was tried, the largest.
+    nothing larger was tried, the largest. While a baseline is better than what the
+    searcher finds promising, the dearest network of the search takes that place.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -196,10 +197,10 @@ class StagedSearcher:
         """What the effort leaves of an allowance."""
         if self.effort is None:
             return allowance
-        winner = self._winner(history)
+        winner = self._winner(history, allowance)
         return self.effort.within(winner, history, pending, allowance)
 
-    def _winner(self, history: Sequence[Training]) -> Job:
+    def _winner(self, history: Sequence[Training], allowance: Allowance) -> Job:
         """The full training that is the unit of an effort."""
         searched = [training for training in history if training.stage == "search"]
         beliefs = self.beliefs(searched)
@@ -208,11 +209,24 @@ class StagedSearcher:
             spec = self.unit
         elif beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
+            if self._is_behind(history):
+                specs = dict.fromkeys(training.spec for training in searched)
+                spec = max(specs, key=lambda each: allowance.alone(self._full(each)))
         elif best is None or best.params >= max(t.params for t in searched):
             assert self.largest is not None
             spec = self.largest
         else:
             spec = best.spec
+        return self._full(spec)
+
+    def _is_behind(self, history: Sequence[Training]) -> bool:
+        """Whether a baseline is better than every network of the search."""
+        tried = [training for training in history if training.stage != "finalist"]
+        best = best_of(self._entries(tried), self.objective)
+        return best is not None and best.is_baseline
+
+    def _full(self, spec: Spec) -> Job:
+        """One training of full length."""
         return self._job("search", 0, spec, None, 1)
 
     def _numbered(
@@ -277,7 +291,9 @@ class StagedSearcher:
         if self.effort is not None:
             retrained = {t.spec for t in history if t.stage == "finalist"}
             number = max(2 - len(retrained), 0)
-            due = max(due, elapsed([self._winner(history)] * number, within, set()))
+            due = max(
+                due, elapsed([self._winner(history, within)] * number, within, set())
+            )
         return max(due, another)
 
     def _likely_finals(
@@ -297,10 +313,10 @@ class StagedSearcher:
 
     def _further(self, history: Sequence[Training], within: Allowance) -> Job | None:
         """A finalist that was not foreseen, or one more seed in time left over."""
-        retrained = {t.spec for t in history if t.stage == "finalist"}
+        finals = [training for training in history if training.stage == "finalist"]
         proved = [e for e in self._entries(history) if e.stage == "finalist"]
         jobs: list[Job] = []
-        if len(retrained) < self.most_finalists:
+        if len({(t.spec, t.learning_rate) for t in finals}) < self.most_finalists:
             jobs += map(self._final, self._doubted(history)[:1])
         if proved and self._is_cut(history, within):
             proved.sort(key=lambda e: (e.seeds, -self.objective.gain(e.score, 0.0)))

@@ -13,10 +13,9 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
     Entry,
+    answers_by_name,
     answers_of,
-    best_of,
     entries_of,
-    recommended_of,
     shipped_of,
 )
 from kscale.runs.records import Compression, Evaluation, Record, Training
@@ -33,7 +32,7 @@ Scored = Literal["validation", "test"]
 @dataclass(frozen=True)
 class Answering:
     """Scores and ships the best and the recommended network; scores the baselines.
-    With limits of a microcontroller, only a network that was measured is an answer.
+    With limits of a microcontroller, possible answers are measured before.
 
     What is recorded already is not scored again: the test part is used once.
 
@@ -44,7 +43,7 @@ class Answering:
         recorded: Records of the folder, to which `append` adds.
         append: Takes a new record.
         note: Takes a sentence for the user.
-        is_over: Whether no time is left.
+        seconds_left: Seconds until the time limit.
     """
 
     plan: Plan
@@ -53,22 +52,18 @@ class Answering:
     recorded: Sequence[Record]
     append: Callable[[Record], None]
     note: Callable[[str], None]
-    is_over: Callable[[], bool]
+    seconds_left: Callable[[], float]
 
     def run(self) -> None:
         """Score and write all that is missing."""
-        plan, objective = self.plan, self.plan.objective
-        about = (plan, self.recorded, self.append, self.note)
-        DeviceCheck(*about, self._weights_of, self.is_over).run()
+        plan, about = self.plan, (self.recorded, self.append, self.note)
+        DeviceCheck(plan, *about, self._weights_of, self.seconds_left).run()
         for entry in self._contenders():
             for training in entry.results:
                 for bits in plan.budget.bits_for(training.bytes):
                     self._score_rounded(training, bits, "validation")
         entries = answers_of(self.recorded, plan.budget, plan.identity)
-        best, small = best_of(entries, objective), recommended_of(entries, objective)
-        if best is None or small is None:
-            return
-        for name, entry in (("best", best), ("recommended", small)):
+        for name, entry in answers_by_name(entries, plan.objective).items():
             self._answer(name, entry)
         trainings = [item for item in self.recorded if isinstance(item, Training)]
         for training in trainings:

@@ -20,7 +20,7 @@ _FADING = 0.97  # weight of a training beside the next one: other programs come 
 _OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
 _WARMING = 12  # layers that take as long to trace as a process takes to warm up
 _REPORT, _OF_BUILDING = 0.4, 0.7  # seconds; share of what a new network takes
-_MEASURING = 15.0  # seconds to convert, quantize and run a network in int8
+_MEASURING = 15.0  # seconds to convert and quantize a network to int8, and start it
 _TYPICAL = np.array([0.06, 0.06, 0.015, 0.005, 0.04, 0.002])
 """Seconds for a layer of a new network, a training, 1,000 layers times steps, 1e9 units
 of computed work, 1e9 units of moved work, and a million updated weights: the order of
@@ -28,6 +28,11 @@ magnitude of two CPU cores, a guess that measured trainings correct."""
 
 Amounts = NDArray[np.float64]
 """What a training consists of, in the units of `_TYPICAL`."""
+
+
+def pass_seconds(flops: int) -> float:
+    """Seconds of an example in an int8 file on one thread: 0.1 ms, and 10 GFLOP/s."""
+    return 1e-4 + flops / 1e10
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class CostModel:
         batch_size: Examples of a step.
         size: Exact size of a spec.
         measured: Networks to measure for a microcontroller before the answer.
+        scored: Examples on which each of those is scored.
     """
 
     def __init__(
@@ -64,9 +70,11 @@ class CostModel:
         batch_size: int,
         size: Callable[[Spec], Size],
         measured: int = 0,
+        scored: int = 0,
     ) -> None:
         self.examples = examples
         self.measured = measured
+        self.scored = scored
         self.batch_size = batch_size
         self.size = cache(size)
         self._seen: list[_Seen] = []
@@ -116,7 +124,8 @@ class CostModel:
         """Seconds to score two such networks on the test part, to build them again, to
         write them, and to report; and to measure for a microcontroller."""
         built = float(self._rates(spec.family) @ self._amounts(spec, 0, True))
-        return _REPORT + _OF_BUILDING * built + _MEASURING * self.measured
+        measuring = _MEASURING + self.scored * pass_seconds(self.size(spec).flops)
+        return _REPORT + _OF_BUILDING * built + self.measured * measuring
 
     def by_network(self, jobs: Sequence[Job]) -> dict[Spec, float]:
         """Seconds of each network in jobs that another process does one by one."""

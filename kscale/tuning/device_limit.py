@@ -4,6 +4,7 @@ The prediction decides what is searched. A measurement decides what is an answer
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,19 +18,20 @@ from kscale.errors import MissingPackageError, SpecError, reason_of
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
     Entry,
+    answers_by_name,
     answers_of,
-    best_of,
     entries_of,
-    recommended_of,
     shipped_of,
 )
 from kscale.runs.records import DeviceFit, Record, Training
 from kscale.text import counted
+from kscale.tuning.costs import pass_seconds
 from kscale.tuning.plan import Plan
 
 logger = logging.getLogger(__name__)
 
 _FIELDS = {"validation": ("score", "stderr"), "test": ("test_score", "test_stderr")}
+_FEWEST = 200  # examples to score a file on, if there are so many
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class DeviceCheck:
         append: Takes a new record.
         note: Takes a sentence for the user.
         weights_of: The weights of a training.
-        is_over: Whether no time is left, so that nothing more is measured.
+        seconds_left: Seconds until nothing more is measured.
     """
 
     plan: Plan
@@ -50,7 +52,7 @@ class DeviceCheck:
     append: Callable[[Record], None]
     note: Callable[[str], None]
     weights_of: Callable[[Training], Path]
-    is_over: Callable[[], bool] = lambda: False
+    seconds_left: Callable[[], float] = lambda: math.inf
 
     def run(self) -> None:
         """Predict the needs of all trained networks, and measure possible answers.
@@ -69,9 +71,10 @@ class DeviceCheck:
             with TemporaryDirectory() as folder:
                 self._measure(Path(folder))
                 for entry in self._answers()[1]:
-                    is_due = entry.int8 and entry.int8[1].test_score is None
-                    if is_due and not self.is_over():
-                        self.append(self._measured(entry, "test", Path(folder)))
+                    _, fit = entry.int8 or (None, None)
+                    is_due = fit and fit.test_score is None and not fit.unscored
+                    if is_due and self.seconds_left() > 0:
+                        self.append(self._measured(entry, "test", Path(folder), 2))
         except MissingPackageError as missing:
             self.note(f"Flash and RAM are predictions: {missing}")
 
@@ -82,12 +85,13 @@ class DeviceCheck:
         due = self._due()
         if due:
             check_packages()
-        if due and not self.is_over():
+        if due and self.seconds_left() > 0:
             networks = counted(len(due), "network")
             verb = "needs" if len(due) == 1 else "need"
             self.note(f"Measuring what {networks} {verb} on a microcontroller ...")
-        while due and not self.is_over():
-            self.append(self._measured(next(iter(due.values())), "validation", folder))
+        while due and self.seconds_left() > 0:
+            entry, parts = next(iter(due.values())), len(due) + 1
+            self.append(self._measured(entry, "validation", folder, parts))
             due = self._due()
         if due:
             self.note(
@@ -108,44 +112,62 @@ class DeviceCheck:
 
     def _answers(self) -> tuple[list[Entry], list[Entry]]:
         """The finalists, and the answers of what is recorded."""
-        plan, objective = self.plan, self.plan.objective
+        plan = self.plan
         entries = answers_of(self.recorded, plan.budget, plan.identity)
-        found = (best_of(entries, objective), recommended_of(entries, objective))
+        found = answers_by_name(entries, plan.objective).values()
         finalists = [entry for entry in entries if entry.stage == "finalist"]
-        return finalists, [*{entry.spec: entry for entry in found if entry}.values()]
+        return finalists, [*{entry.spec: entry for entry in found}.values()]
 
     def _due(self) -> dict[Spec, Entry]:
-        """Finalists and answers that were not measured, by spec."""
+        """Finalists and answers that were not measured with these weights, by spec."""
         finalists, answers = self._answers()
         waiting = (*finalists, *answers)
-        return {e.spec: e for e in waiting if e.fit and not e.fit.is_measured}
+        keys = {training.key for entry in waiting for training in entry.results}
+        return {
+            entry.spec: entry
+            for entry in waiting
+            if (fit := entry.fit) and fit.status == "ok" and fit.training not in keys
+        }
 
-    def _measured(self, entry: Entry, part: PartName, folder: Path) -> DeviceFit:
-        """A measurement with the score of the file on a part; a failure is a record
-        with its reason, not an error."""
+    def _measured(
+        self, entry: Entry, part: PartName, folder: Path, parts: int
+    ) -> DeviceFit:
+        """A measurement with the score of the file on a part of the data, for which one
+        of so many parts of the time is left; a failure is a record with its reason, not
+        an error."""
         from kscale.ship.compressing.scoring import FileScorer
         from kscale.ship.device_file import make_int8
         from kscale.ship.micro import arena_bytes
 
         assert entry.fit is not None
         plan, fit, began = self.plan, entry.fit, time.monotonic()
+        training = (entry.int8 or (shipped_of(entry, plan.objective),))[0]
+        weights, path = self.weights_of(training), folder / f"{training.key}.tflite"
+        most = self.seconds_left() / parts / pass_seconds(training.flops)
+        about = (plan.dataset, entry.spec, plan.objective, max(most, _FEWEST))
+        scorer = FileScorer(*about)
         try:
-            training = (entry.int8 or (shipped_of(entry, plan.objective),))[0]
-            path = folder / f"{training.key}.tflite"
-            scorer = FileScorer(plan.dataset, entry.spec, plan.objective)
             if not path.is_file():
-                make_int8(scorer, self.weights_of(training), path)
+                make_int8(scorer, weights, path)
             if part == "validation":
-                flash, ram = path.stat().st_size, arena_bytes(path)
-                fit = replace(fit, flash=flash, ram=ram, training=training.key)
+                fit = DeviceFit(
+                    spec=fit.spec,
+                    predicted_flash=fit.predicted_flash,
+                    predicted_ram=fit.predicted_ram,
+                    flash=path.stat().st_size,
+                    ram=arena_bytes(path),
+                    training=training.key,
+                    seconds=fit.seconds,
+                )
             found = scorer.scores(part, scorer.answers(path, part))
-            names = _FIELDS[part]
-            fit = replace(
-                fit, **dict(zip(names, (found.score, found.stderr), strict=True))
-            )
+            scores = zip(_FIELDS[part], (found.score, found.stderr), strict=True)
+            fit = replace(fit, **dict(scores))
         except MissingPackageError:
             raise
         except Exception as error:  # Keras and the quantizer may fail in any way
             logger.debug("a network could not be measured", exc_info=True)
-            fit = replace(fit, status="failed", reason=reason_of(error))
+            if fit.training == training.key:
+                fit = replace(fit, unscored=reason_of(error))
+            else:
+                fit = replace(fit, status="failed", reason=reason_of(error))
         return replace(fit, seconds=round(fit.seconds + time.monotonic() - began, 3))

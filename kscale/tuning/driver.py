@@ -137,7 +137,7 @@ class Driver:
                 self.recorded,
                 self._append,
                 self.listener.note,
-                self.policy.is_over,
+                self.policy.seconds_to_limit,
             ).run()
             self.write_page(self.folder, self.recorded)
         except WorkerLostError:

@@ -57,10 +57,11 @@ def _costs_of(folder: Path) -> CostModel | None:
     machines = [session.get("machine") for session in about.get("sessions", ())]
     if not trainings or any(machine != this_machine() for machine in machines):
         return None
+    task = run.task  # of many names, slow to read for each size
     costs = CostModel(
         about["data"]["train"],
         about["identity"]["batch_size"],
-        lambda spec: find_family(spec.family).size(spec, run.task),
+        lambda spec: find_family(spec.family).size(spec, task),
     )
     for training in trainings:
         costs.see(training)

@@ -154,8 +154,9 @@ class Plan:
     def cost_model(self) -> CostModel:
         """Predicted seconds of trainings, before anything is measured."""
         measured = self.request.most_finalists if self.budget.is_of_device else 0
-        examples = len(self.dataset.train)
-        return CostModel(examples, self.recipe.batch_size, self.size, measured)
+        data, batch = self.dataset, self.recipe.batch_size
+        about = (len(data.train), batch, self.size, measured, len(data.validation))
+        return CostModel(*about)
 
     def timer(self, engine: Engine, spec: Spec) -> Callable[[], Latency]:
         """As `Candidates.timer`, of a candidate or of a baseline."""

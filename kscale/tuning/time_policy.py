@@ -45,11 +45,11 @@ class TimePolicy:
     def seconds_left(self) -> float:
         """Seconds for trainings until the limit, without those kept for the answer.
         Below 0 after the limit; infinity without a limit."""
-        return self._end - self._kept - self._clock()
+        return self.seconds_to_limit() - self._kept
 
-    def is_over(self) -> bool:
-        """Whether the limit is reached, and what was kept for the answer is used."""
-        return self._clock() >= self._end
+    def seconds_to_limit(self) -> float:
+        """As `seconds_left`, with those kept for the answer."""
+        return self._end - self._clock()
 
     def allowance(
         self,

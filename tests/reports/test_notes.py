@@ -271,10 +271,28 @@ def test_what_the_int8_files_of_finalists_reach_is_told() -> None:
     assert "cnn 2 x 16" not in note
     text = report_text(report, 200)
     assert "; as an int8 file 75.0 %, and on the test part 71.0 %" in text
+    assert "of float32, and a note has those of the files" in text
     found = report_json(report)
     assert found["best"]["int8"]["score"] == second.score
     assert found["best"]["int8"]["test_score"] == 0.71
     assert [row["int8"] for row in found["rows"][1:]] == [None]
+
+
+def test_a_network_that_was_measured_and_not_scored_is_not_called_unmeasured() -> None:
+    (trained,) = searched(0.7)
+    fit = DeviceFit(
+        spec=trained.spec,
+        predicted_flash=20_000,
+        predicted_ram=5_000,
+        flash=20_100,
+        ram=4_000,
+        training=trained.key,
+        unscored="MemoryError: too large",
+    )
+    report = make_report(made_run(budget={"max_ram": 5_200}), [trained, fit])
+    found = [*map(str, report.notes)]
+    assert has(found, "was not scored as int8 file: MemoryError: too large.")
+    assert not has(found, "was not measured")
 
 
 def test_a_network_that_turns_out_not_to_fit_a_device_is_named() -> None:
@@ -296,6 +314,7 @@ def test_a_network_that_turns_out_not_to_fit_a_device_is_named() -> None:
     said = "cnn 4 x 16 is no answer: as an int8 file it has ram=5,300 (predicted 5,000)"
     assert has([*map(str, report.notes)], said)
     text = report_text(report)
+    assert "and a note has those of the files" not in text
     assert "4.9 kB (5 kB)" in text
     assert "RAM: bytes that TensorFlow Lite Micro needs" in text
     assert not has(notes([*trained, *fits], budget=BINDING), "is no answer")

@@ -1,6 +1,6 @@
 """An effort ends a search at so many full trainings of its winner."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import pytest
@@ -133,6 +133,22 @@ def test_the_most_promising_network_is_what_an_effort_is_measured_by() -> None:
         spent(ended[:-1]) < limit < EFFORTS["thorough"].trainings * whole(LARGEST) / 2
     )
     assert len(finals_of(jobs)) >= 2  # whatever they cost
+
+
+@pytest.mark.parametrize(("linear", "unit"), [(0.0, min), (0.99, max)])
+def test_while_a_baseline_is_ahead_the_dearest_network_is_what_counts(
+    linear: float, unit: Callable[[Iterable[float]], float]
+) -> None:
+    """The smallest network is the most promising one here, and may be too small."""
+    staged = staged_of(Believing(made_settings(POOL, 10_000)), "thorough")
+    search = made_search(staged, lambda job: linear if job.spec == LINEAR else 0.5)
+    while len(search.history) < 6:
+        search.step()
+    tried = [t.spec for t in search.history if t.stage == "search"]
+    assert len({*map(work, tried)}) > 2
+    left = staged.within(search.history, (), Allowance(cost=cost, alone=cost)).seconds
+    seconds = EFFORTS["thorough"].trainings * unit(map(whole, tried))
+    assert left == pytest.approx(seconds - spent(search.history))
 
 
 def test_a_promising_network_that_was_never_trained_whole_becomes_a_finalist() -> None:
@@ -285,11 +301,11 @@ def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "seconds", "devices", "share"),
-    [(2.0, 1.0, 1.0, 1.0), (0.5, 0.5, 2.0, 1.0), (0.125, 0.125, 4.0, 0.25)],
+    ("part", "seconds", "devices"),
+    [(2.0, 1.0, 1.0), (0.5, 0.5, 2.0), (0.125, 0.125, 4.0)],
 )
 def test_an_effort_pays_for_devices_as_far_as_the_time_limit_allows(
-    part: float, seconds: float, devices: float, share: float
+    part: float, seconds: float, devices: float
 ) -> None:
     """Of four, in some part of the seconds that the effort takes on one of them."""
     staged = made_staged("normal")
@@ -298,7 +314,7 @@ def test_an_effort_pays_for_devices_as_far_as_the_time_limit_allows(
     given = Allowance(part * effort, cost, most, 0.25, alone=cost, devices=4)
     within = staged.within((), (), given)
     assert within.seconds == pytest.approx(seconds * effort)
-    assert (within.devices, within.share) == (pytest.approx(devices), share)
+    assert (within.devices, within.share) == (pytest.approx(devices), 0.25)
     assert within.most <= most and within.most <= effort / 2 / devices
 
 

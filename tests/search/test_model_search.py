@@ -1,9 +1,10 @@
 """What is particular to searchers that learn from scores."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
+import numpy as np
 from contracts.searcher import (
     EPOCHS,
     TASK,
@@ -120,3 +121,28 @@ def test_a_network_that_is_too_dear_to_finish_keeps_no_other_from_being_tried() 
     dear = EPOCHS * max(map(cost, jobs)) / jobs[0].epochs_to
     assert dear > 20.0 and sum(map(cost, jobs)) > 15.0
     assert any(job.epochs_to == EPOCHS for job in jobs)
+
+
+def test_the_first_networks_are_not_the_dear_ones() -> None:
+    """Networks of the most work are tried first unless they cost far more than others,
+    as wide convolutions of one layer do; then those of the most parameters are."""
+    pool = made_pool("cnn")
+    size = find_family("cnn").size
+
+    def work(job: Job) -> float:
+        return float(size(job.spec, TASK).training_work / np.median(pool.work))
+
+    def dear(job: Job) -> float:
+        return work(job) ** 12 * by_epochs(job)
+
+    def firsts(cost: Callable[[Job], float]) -> list[Job]:
+        searcher, left = made_searcher("auto", pool), Allowance(math.inf, cost)
+        search = Simulation(searcher, log_size, slots=9, allowance=lambda jobs: left)
+        while len(search.jobs) < 9:
+            search.step()
+        return search.jobs
+
+    even, cheap = firsts(by_epochs), firsts(dear)
+    assert sum(map(dear, cheap)) < sum(map(dear, even)) / 10
+    most = max(size(pool.spec(place), TASK).params for place in range(len(pool.work)))
+    assert max(size(job.spec, TASK).params for job in cheap) > 0.9 * most

@@ -1,5 +1,6 @@
 """Scoring: what a LiteRT file of a network gives for examples of the network's data."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,11 +39,13 @@ class FileScorer:
         dataset: The data.
         spec: The network.
         objective: What a score is.
+        most: Most examples to score a file on.
     """
 
     dataset: Dataset
     spec: Spec
     objective: Objective
+    most: float = math.inf
 
     def artifact(self, path: Path) -> Artifact:
         """What stands around a file."""
@@ -60,9 +63,9 @@ class FileScorer:
         return {artifact.takes[name]: array for name, array in fed.items()}
 
     def _most(self, part: PartName) -> int:
-        """Most examples of a part to score a file on."""
+        """As `most`, of those that memory can hold."""
         inputs = self.dataset.parts[part].inputs.values()
-        return max(_MOST_BYTES // sum(map(row_bytes, inputs)), 1)
+        return int(min(max(_MOST_BYTES // sum(map(row_bytes, inputs)), 1), self.most))
 
     def answers(self, path: Path, part: PartName) -> Trial:
         """What a file gives for examples of a part, by target.

@@ -1,18 +1,20 @@
-"""All that a GPU must show of kscale, in one run of at most seven minutes.
+"""All that a GPU must show of kscale, in one run of at most five minutes.
 
 Command: `python experiments/gpu_check.py --mnist PATH/mnist.npz` on a machine with a
 GPU (`--smoke`: some two minutes, on any machine). Each part is a process of its own
-with an end, so that a part that fails or is slow leaves time for the others; what the
-parts print goes to standard output, rows of `training_speed` and `precision` into
-`experiments/results`.
+that is stopped when its time is over, and leaves what it does not need to those that
+follow. What the parts print, a line for each thing measured, goes to standard output,
+rows of `training_speed` and `precision` into `experiments/results`. The parts, that of
+most use first:
 
+- `search`: trainings of a search on MNIST (cnn, 200k parameters) that end in 80 s, one
+  line each.
 - `equal`: XLA and the plain graph give the same losses and outputs after an epoch, for
   each family.
-- `search`: trainings of a search on MNIST (cnn, 200k parameters) that end in 80 s, one
-  line each; `workers`: the same with eight processes on the GPU.
 - `at_once`: seconds of each epoch of one and of eight networks in a program.
-- `speed`: `training_speed.py` on the GPU, all networks as far as the time goes.
+- `speed`: `training_speed.py --chosen` on the GPU, ten rows as far as the time goes.
 - `precision`: `precision.py`, bfloat16 beside float32.
+- `workers`: as `search`, with eight processes on the GPU; only with `--part workers`.
 
 Result, on one H200 with CUDA 13 and 16 cores (seven processes at once but where said):
 
@@ -32,25 +34,28 @@ Result, on one H200 with CUDA 13 and 16 cores (seven processes at once but where
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 FOLDER = Path(__file__).parent
-START_SECONDS = 20.0
+SEARCH_SECONDS, START_SECONDS = 80.0, 20.0
 PARTS = {
-    "at_once": 40.0,
-    "search": 80.0,
-    "workers": 80.0,
-    "equal": 40.0,
-    "speed": 60.0,
-    "precision": 30.0,
+    "search": 110.0,
+    "equal": 50.0,
+    "at_once": 45.0,
+    "speed": 50.0,
+    "precision": 45.0,
+    "workers": 110.0,
 }
-"""Seconds of each part, beside the start of a process."""
+"""Seconds of each part, with the start of its process."""
+USUAL = [*PARTS][:-1]
 WORKERS = ("equal", "at_once", "search", "workers")
 """Parts that are functions of this file."""
 
@@ -60,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="small, on any machine")
     parser.add_argument("--mnist", help="NPZ file of MNIST; without it, the digits")
-    parser.add_argument("--part", nargs="+", choices=PARTS, default=[*PARTS])
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=USUAL)
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     data = asked.mnist or "digits"
@@ -69,39 +74,41 @@ def main() -> None:
     elif asked.worker == "at_once":
         time_epochs(data, asked.smoke)
     elif asked.worker:
-        seconds = 10.0 if asked.smoke else PARTS[asked.worker]
+        seconds = 10.0 if asked.smoke else SEARCH_SECONDS
         some = 2 if asked.smoke else 8
         count_trainings(data, seconds, some if asked.worker == "workers" else None)
     else:
+        until = time.perf_counter()
         for part in asked.part:
-            run_part(part, data, asked.smoke)
+            until += PARTS[part]
+            run_part(part, data, asked.smoke, until - time.perf_counter())
 
 
-def run_part(part: str, data: str, smoke: bool) -> None:
-    """Run a part until it ends, or until its time is over."""
-    seconds, small = PARTS[part], ["--smoke"] * smoke
+def run_part(part: str, data: str, smoke: bool, seconds: float) -> None:
+    """Run a part until it ends, or with all its processes until its time is over."""
+    small, rest = ["--smoke"] * smoke, ["--seconds", str(seconds - START_SECONDS)]
     commands = {
         **{
             name: [__file__, "--worker", name, "--mnist", data, *small]
             for name in WORKERS
         },
         "speed": [
-            *(str(FOLDER / "training_speed.py"), "--seconds", str(seconds)),
-            *(small or ["--device", "gpu"]),
+            *(str(FOLDER / "training_speed.py"), *rest),
+            *(small or ["--device", "gpu", "--chosen", "--fresh"]),
         ],
-        "precision": [
-            *(str(FOLDER / "precision.py"), "--seconds", str(seconds), *small)
-        ],
+        "precision": [str(FOLDER / "precision.py"), *rest, *small],
     }
     print(f"== {part}", flush=True)
     start = time.perf_counter()
-    try:
-        done = subprocess.run(
-            [sys.executable, *commands[part]], timeout=seconds + START_SECONDS
-        )
-        how = f"ended with {done.returncode}"
-    except subprocess.TimeoutExpired:
-        how = "was stopped"
+    command = [sys.executable, *commands[part]]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            how = f"ended with {process.wait(seconds)}"
+        except subprocess.TimeoutExpired:
+            how = "was stopped"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     print(f"== {part} {how} after {time.perf_counter() - start:.0f} s", flush=True)
 
 

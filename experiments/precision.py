@@ -50,17 +50,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1e9, help="most time")
     asked = parser.parse_args()
     until = time.perf_counter() + asked.seconds
-    rows = []
     for name in asked.family[: 1 if asked.smoke else None]:
         if time.perf_counter() < until:
             case = Case(name, *SIZES[name][0])
-            rows.append(compared(case, 2 if asked.smoke else SEEDS))
-            print_row(rows[-1])
-    if not asked.smoke:
-        text = OUTPUT.read_text() if OUTPUT.exists() else ""
-        known = [json.loads(line) for line in text.splitlines()]
-        rows = [row for row in known if row["machine"] != machine()] + rows
-        OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            row = compared(case, 2 if asked.smoke else SEEDS)
+            print_row(row)
+            if not asked.smoke:
+                write_row(row)
+
+
+def write_row(row: Row) -> None:
+    """Put a row in the file, in place of an earlier one of the machine and network."""
+    text = OUTPUT.read_text() if OUTPUT.exists() else ""
+    known = [json.loads(line) for line in text.splitlines()]
+    names = ("machine", "case")
+    rows = [it for it in known if any(it[name] != row[name] for name in names)]
+    OUTPUT.write_text("".join(json.dumps(it) + "\n" for it in [*rows, row]))
 
 
 def compared(case: Case, seeds: int) -> Row:
@@ -105,7 +110,8 @@ def print_row(row: Row) -> None:
     print(
         f"{row['case']:<20} accuracy {100 * mean(one):.2f} and {100 * mean(other):.2f}"
         f" (seeds {100 * stdev(one):.2f}), gain {mean(gains):+.2f} +- {error:.2f};"
-        f" {times[0]:.1f} and {times[1]:.1f} ms an epoch"
+        f" {times[0]:.1f} and {times[1]:.1f} ms an epoch",
+        flush=True,
     )
 
 

@@ -157,7 +157,8 @@ _AROUND = (
     'File "',
 )
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
-_MEMORY_MARK = "RESOURCE_EXHAUSTED"  # of XLA, in errors of other kinds
+# Of XLA, and of a copy to a device that is full, in errors of other kinds.
+_MEMORY_MARKS = ("RESOURCE_EXHAUSTED", "Dst tensor is not initialized")
 # What was too large, without allocators, hints and lists of buffers around it.
 _TOO_LARGE = re.compile(
     r"OOM when allocating tensor with shape\[[\d,]*\]|"
@@ -179,11 +180,23 @@ def reason_of(error: Exception) -> str:
     text, kind = sentence_of(error), type(error).__name__
     if isinstance(error, TrialError):
         return text
-    if kind in _OUT_OF_MEMORY or _MEMORY_MARK in str(error):
+    if is_out_of_memory(error):
         kind = "memory ran out"
         too_large = _TOO_LARGE.search(str(error))
         text = too_large.group() if too_large else text
     return f"{kind}: {text}" if text else kind
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether something failed because the memory of a device or machine was full.
+
+    Example:
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("no memory"))
+    (True, False)
+    """
+    is_kind = type(error).__name__ in _OUT_OF_MEMORY
+    return is_kind or any(mark in str(error) for mark in _MEMORY_MARKS)
 
 
 def sentence_of(error: BaseException | str) -> str:

@@ -205,6 +205,10 @@ def plan(
 
     notes: list[str] = []
     found = data if isinstance(data, Plan) else plan_search(data, **options)
+    if measure:
+        seconds, begun = found.seconds, time.monotonic()
+        found = _suited(found, notes.append)
+        found = replace(found, seconds=seconds + time.monotonic() - begun)
     planned = planned_search(_shortened(found, notes.append), measure)
     return replace(planned, notes=(*notes, *planned.notes))
 

@@ -283,12 +283,12 @@ def _races(rows: Sequence[Row]) -> list[str]:
         "trainings is kept",
         "",
         f"By the medians, auto pays at most a tenth of what the tuner pays in "
-        f"{counts[0]} of {len(ratios)} blocks, a quarter in {counts[1]}, half in "
-        f"{counts[2]}, as much in {counts[3]}, more in "
-        f"{sum(1 < r < inf for r in ratios)}, and does not get there in "
+        f"{counts[0]} of {len(ratios)} blocks, at most a quarter in {counts[1]}, half "
+        f"in {counts[2]}, as much in {counts[3]}; more in "
+        f"{sum(1 < r < inf for r in ratios)}, and it does not get there in "
         f"{ratios.count(inf)}. By single seeds: at most a tenth in {tenths} of "
-        f"{len(of_seeds)}, as much in {sum(r <= 1 for r in of_seeds)}, never in "
-        f"{of_seeds.count(inf)}.",
+        f"{len(of_seeds)}, at most as much in {sum(r <= 1 for r in of_seeds)}, never "
+        f"in {of_seeds.count(inf)}.",
         "",
         "| table, fits | tuner | its regret at 16 | from, tuner | from, auto | ratio "
         "| ratio of each seed: median, never |",

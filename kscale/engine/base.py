@@ -246,6 +246,9 @@ class Engine(Protocol):
     def dismiss(self) -> None:
         """Let the workers that follow go."""
 
+    def free(self) -> bool:
+        """Forget closed programs, where memory is full; whether there were any."""
+
     def devices(self) -> Devices:
         """Where programs run."""
 

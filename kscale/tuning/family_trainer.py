@@ -1,6 +1,7 @@
 """Training the networks that kscale builds, by the epochs of the engine."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -56,10 +57,11 @@ class FamilyTrainer(Trainer):
         )
         self.engine = make_engine(setup.strategy)
         self._placed: dict[Dataset, Any] = {}
+        self._most_at_once = math.inf  # that memory has held
 
     @property
     def at_once(self) -> int:
-        return self.engine.devices().at_once
+        return int(min(self.engine.devices().at_once, self._most_at_once))
 
     def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
         """As `Trainer.group`, by what the engine can train in one program.
@@ -76,6 +78,7 @@ class FamilyTrainer(Trainer):
             if (
                 is_alike
                 and not has_died
+                and len(together) <= self.at_once
                 and self.engine.are_trained_at_once(together, self.setup.recipe)
             ):
                 chosen.append(assignment)
@@ -93,7 +96,8 @@ class FamilyTrainer(Trainer):
     def train_together(
         self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
     ) -> list[Training | None]:
-        """As `Trainer.train_together`; what fails for all is tried with each."""
+        """As `Trainer.train_together`; what fails for all is tried with each, or with
+        half of them where memory was full, and not with more from then on."""
         count = len(assignments)
         networks = list(map(self._network, assignments))
         trainings = []
@@ -106,15 +110,25 @@ class FamilyTrainer(Trainer):
         found = trainings[0].tried(lambda: self._trained(members, networks))
         if not isinstance(found, Training):
             return found
-        if count == 1:
+        is_full, some = trainings[0].is_memory_full, 1
+        if is_full and count > 1:
+            self._most_at_once = some = count // 2
+        if not (is_full and self._free()) and count == 1:
             return [found]
         logger.warning(
-            "Trainings at once failed and begin again, one by one: %s", found.reason
+            "Trainings failed and begin again, %d at a time: %s", some, found.reason
         )
-        return [
-            self.train_together([each], [on_epoch])[0]
-            for each, on_epoch in zip(assignments, on_epochs, strict=True)
-        ]
+        results: list[Training | None] = []
+        while len(results) < count and None not in results:
+            next_ones = slice(len(results), len(results) + some)
+            results += self.train_together(assignments[next_ones], on_epochs[next_ones])
+        return results + [None] * (count - len(results))
+
+    def _free(self) -> bool:
+        """Forget what only other trainings need; whether there was any."""
+        had_views = len(self._placed) > 1
+        self._placed.clear()
+        return self.engine.free() or had_views
 
     def _network(self, assignment: Assignment) -> Network:
         network = self.network(assignment.job.spec, self.setup.dataset.task)

@@ -108,8 +108,10 @@ def _on_devices(plan: Plan, note: Note) -> Plan:
             "time: `each` is not possible, and `mirrored` is."
         )
     devices = device_names() if request.strategy == "auto" else ()
-    if len(devices) < 2 or not may_train_at_once:
+    if len(devices) < 2:
         return plan
+    if not may_train_at_once:
+        return replace(plan, request=replace(request, strategy="mirrored"))
     found = strategy_for(work * plan.recipe.batch_size)
     note(
         f"Each of {len(devices)} devices trains networks of its own; "

@@ -138,7 +138,8 @@ def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
         limit = format_seconds(request.time_limit)
         yield f"The time limit of {limit} is enough for {counted(tried, 'trial')}."
     is_shared = request.has_workers or request.machines > 1
-    if request.strategy == "each" or is_shared or this_machine()["gpus"] > 1:
+    may_share = request.strategy == "auto" and this_machine()["gpus"] > 1
+    if request.strategy == "each" or is_shared or may_share:
         yield "Times are of one device; a search that uses several takes less."
     if request.max_latency_ms is not None:
         yield "Latencies are not measured here: some of what fits may be too slow."

@@ -21,7 +21,14 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import ResultsError, TrialError, WorkerLostError, reason_of, writing
+from kscale.errors import (
+    ResultsError,
+    TrialError,
+    WorkerLostError,
+    is_out_of_memory,
+    reason_of,
+    writing,
+)
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
@@ -227,6 +234,7 @@ class RunningTraining:
     Attributes:
         progress: How far the training has come.
         record: What is known of the training so far.
+        is_memory_full: Whether what failed found too little memory.
     """
 
     def __init__(
@@ -244,6 +252,7 @@ class RunningTraining:
         self.job = job = assignment.job
         self.on_epoch = on_epoch
         self.progress = Progress()
+        self.is_memory_full = False
         self._began = self._saved = time.monotonic()
         self._seconds_before = 0.0
         self.record = job.training(
@@ -273,6 +282,7 @@ class RunningTraining:
             raise
         except Exception as error:
             logger.debug("a training failed", exc_info=True)
+            self.is_memory_full = is_out_of_memory(error)
             return replace(
                 self.record,
                 status="failed",

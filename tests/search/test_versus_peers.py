@@ -101,7 +101,7 @@ def test_what_a_tuner_has_in_the_end_is_paid_where_it_is_kept() -> None:
     assert found.costs == (16, 8) and found.ratio == 0.5  # not 2, which is not kept
     assert found.ratios == [0.5, 0.5, np.inf]
     assert replayed.race(rows[:1]) is None
-    assert "a quarter in 0, half in 1" in replayed.markdown(rows)
+    assert "a quarter in 0, half in 1, as much in 1" in replayed.markdown(rows)
 
 
 def test_what_was_trained_before_costs_nothing_again() -> None:

@@ -404,10 +404,20 @@ def test_a_search_at_once_trains_what_a_search_one_by_one_does(
     trainer_of = plan.trainers()
     alone = {t.key: t for t in trainings_in(halved.folder)}
     trainer: Any = trainer_of(next(iter(alone.values())).spec)
-    trainer.engine = AtOnce("none")
+    counts = []
+
+    class Counting(AtOnce):
+        """Counts the networks of each program."""
+
+        def program(self, networks: Any, placed: Any, recipe: Any) -> Any:
+            counts.append(len(networks))
+            return super().program(networks, placed, recipe)
+
+    trainer.engine = Counting("none")
     driver = drive(plan, tmp_path / "run", LocalExecutor(trainer_of))
     found = {training.key: training for training in driver.trainings}
     assert found.keys() == alone.keys()
+    assert max(counts) > 1
     for key, training in found.items():
         assert training.score == pytest.approx(alone[key].score, abs=0.02)
 

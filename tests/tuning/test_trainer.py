@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning.made_data import AtOnce, digits, small_spec, train_in
+import tensorflow as tf
+from tuning.made_data import AtOnce, digits, made_loop, small_spec, train_in
 from warm_python import WarmPython
 
-from kscale.engine.base import Engine, Network
+from kscale.engine.base import Devices, Engine, Network
 from kscale.engine.progress import epochs_in
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.engine import TensorFlowEngine
@@ -329,6 +330,82 @@ def test_what_fails_for_all_at_once_is_trained_one_by_one(tmp_path: Path) -> Non
     job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
     for outcome in finished_at_once(tmp_path, [job], Small("none")):
         assert outcome.training and outcome.training.status == "ok"
+
+
+FULL = tf.errors.ResourceExhaustedError(
+    None, None, "OOM when allocating tensor with shape[8,64] and more of no interest"
+)
+
+
+def test_fewer_train_at_once_after_memory_was_full(tmp_path: Path) -> None:
+    counts: list[int] = []
+
+    class Small(TensorFlowEngine):
+        """A device with memory for two networks, of the four that it may try."""
+
+        def devices(self) -> Devices:
+            return replace(super().devices(), at_once=4)
+
+        def program(
+            self, networks: Sequence[Network], placed: Any, recipe: Recipe
+        ) -> Any:
+            counts.append(len(networks))
+            if len(networks) > 2:
+                raise FULL
+            return super().program(networks, placed, recipe)
+
+    seeds = tuple(range(11, 17))
+    job = replace(made_job(epochs=1), seeds=seeds, learning_rates=(0.01,) * 6)
+    trainer = made_trainer()
+    trainer.engine = Small("none")
+    executor = LocalExecutor(lambda spec: trainer)
+    for member in range(6):
+        executor.submit(MemberWeights(tmp_path, job, member).begin())
+    outcomes = [*executor.finished(), *executor.finished()]
+    assert counts == [4, 2, 2, 2] and executor.slots == 1 and trainer.at_once == 2
+    assert [it.training and it.training.status for it in outcomes] == ["ok"] * 6
+
+
+def test_a_training_begins_again_once_memory_is_freed_and_then_fails_alone(
+    tmp_path: Path,
+) -> None:
+    class Small(TensorFlowEngine):
+        """A device with memory for no wide network, and for one program in all."""
+
+        def program(
+            self, networks: Sequence[Network], placed: Any, recipe: Recipe
+        ) -> Any:
+            if self._kept._kept or networks[0].size.params > 1000:
+                raise FULL
+            return super().program(networks, placed, recipe)
+
+    trainer = made_trainer()
+    trainer.engine = Small("none")
+    found = [
+        train_in(tmp_path, trainer, made_job(small_spec(width=width), epochs=1))
+        for width in (8, 9, 100, 10)
+    ]
+    assert [training.status for training in found] == ["ok", "ok", "failed", "ok"]
+    reason = "memory ran out: OOM when allocating tensor with shape[8,64]"
+    assert found[2].reason == reason
+
+
+def test_data_that_do_not_fit_the_device_come_in_chunks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = RECIPE.order(len(digits().train), 1, 0)
+    (whole,) = made_loop(small_spec(), RECIPE).run_epoch([order])
+    constant = tf.constant
+
+    def small(value: Any, *more: Any) -> Any:
+        if np.size(value) > 500 * 64:
+            raise tf.errors.InternalError(None, None, "Dst tensor is not initialized.")
+        return constant(value, *more)
+
+    monkeypatch.setattr(tf, "constant", small)
+    loop = made_loop(small_spec(), RECIPE, chunk_bytes=300 * 64)
+    assert loop.run_epoch([order]) == pytest.approx([whole], rel=1e-4)
+    assert "do not fit the device and come in chunks" in caplog.text
 
 
 def test_time_that_was_waited_is_not_there_for_the_training(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ _LOOK_SECONDS = 0.3
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """The strategy of a name.
 
-    `auto` mirrors over several GPUs, takes a single GPU, or changes nothing; `one`
-    is the first GPU or the CPU, and so is `each` for a single training; `mirrored`
+    `auto` takes the first GPU, or changes nothing where there is none; `one` is the
+    first GPU or the CPU, and so is `each` for a single training; `mirrored`
     copies the network to every GPU, or to every logical CPU device where there is no
     GPU; `workers` copies it to the devices of all machines of TF_CONFIG, and `tpu` or
     `tpu:NAME` to the cores of a TPU; `none` changes nothing. A device is taken, and
@@ -44,8 +44,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if is_tpu(name):
         return tpu_strategy(name.removeprefix("tpu").removeprefix(":"))
     if name == "auto":
-        gpus = len(tf.config.list_logical_devices("GPU"))
-        name = "mirrored" if gpus > 1 else "one" if gpus else "none"
+        name = "one" if tf.config.list_logical_devices("GPU") else "none"
     if name == "none":
         return tf.distribute.get_strategy()
     if name not in STRATEGIES:
@@ -58,6 +57,19 @@ def device_names() -> tuple[str, ...]:
     """The devices that train: all GPUs or, where there are none, all CPUs."""
     kinds = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
     return tuple(map(_short, next(filter(None, kinds))))
+
+
+def devices_of(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
+    """Names of the devices that a strategy trains on."""
+    try:
+        return tuple(strategy.extended.worker_devices)
+    except RuntimeError:  # of the default strategy, which takes what comes first
+        return device_names()[:1]
+
+
+def are_gpus(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the devices that a strategy trains on are GPUs."""
+    return "GPU:" in devices_of(strategy)[0]
 
 
 def device_of(strategy: tf.distribute.Strategy) -> AbstractContextManager[Any]:

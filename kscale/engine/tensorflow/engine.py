@@ -13,7 +13,12 @@ import tensorflow as tf
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Devices, Latency, Network, Program, Teacher
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.devices import device_of, make_strategy
+from kscale.engine.tensorflow.devices import (
+    are_gpus,
+    device_of,
+    devices_of,
+    make_strategy,
+)
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.joining import joined
 from kscale.engine.tensorflow.kept import KeptPrograms
@@ -109,13 +114,17 @@ class TensorFlowEngine:
             with suppress(WorkerLostError):
                 self._group.tell("end")
 
+    def free(self) -> bool:
+        had_any = self._kept.clear()
+        free_networks(0, 0)
+        return had_any
+
     def devices(self) -> Devices:
-        names = tuple(device.name for device in tf.config.list_logical_devices())
-        are_gpus = bool(tf.config.list_physical_devices("GPU"))
+        on_gpus = are_gpus(self.strategy)
         replicas = int(self.strategy.num_replicas_in_sync)
         is_alone = replicas == 1 and self._group is None  # followers know one network
-        at_once = _MOST_AT_ONCE if are_gpus and is_alone else 1
-        return Devices(names, replicas, are_gpus, at_once)
+        at_once = _MOST_AT_ONCE if on_gpus and is_alone else 1
+        return Devices(devices_of(self.strategy), replicas, on_gpus, at_once)
 
     def latency(self, model: Any, task: Task, batch: int = 1) -> Latency:
         """As `Engine.latency`: after five passes that are not counted at least 30 are

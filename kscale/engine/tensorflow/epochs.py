@@ -7,9 +7,8 @@ larger than memory comes in chunks of many steps; the graph takes each chunk for
 epoch.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from kscale.engine.tensorflow.compiling import (
     make_optimizer,
 )
 from kscale.engine.tensorflow.decoding import Decoder, decoder_of
-from kscale.engine.tensorflow.devices import device_of
+from kscale.engine.tensorflow.devices import are_gpus, device_of
 from kscale.engine.tensorflow.placing import (
     CHUNK_BYTES,
     PlacedData,
@@ -40,70 +39,13 @@ from kscale.engine.tensorflow.placing import (
 )
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
-from kscale.errors import reason_of
-from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, flat_layers
+from kscale.engine.tensorflow.xla import COMPILER, XLA_ERRORS, is_worth_compiling
+from kscale.errors import is_out_of_memory
+from kscale.networks.blueprint import Blueprint
 from kscale.task.evaluation import mean_score
-
-_LOGGER = logging.getLogger(__name__)
 
 _PREDICT_BATCH = 512
 _PREDICT_BYTES = 2**30
-_DENSE_RECORDS = (
-    bp.Activation,
-    bp.BatchNorm,
-    bp.Dense,
-    bp.Dropout,
-    bp.Flatten,
-    bp.LayerNorm,
-)
-_CACHED_WEIGHTS = 5e5
-_TRAININGS = 2  # of one network
-
-
-def is_worth_compiling(
-    blueprint: Blueprint,
-    params: int,
-    tensors: int,
-    steps: int,
-    strategy: tf.distribute.Strategy,
-) -> bool:
-    """Whether XLA saves more than it costs, in two trainings of a network.
-
-    A search with finalists trains a network twice on average. On a GPU an epoch takes a
-    tenth of the time and less (seen on an H100); recurrent layers run cuDNN's kernels
-    there, which XLA does not take. On a CPU a step
-    of a dense network is shorter by some 0.02 ms for each weight tensor, and by 2 ns
-    for each weight that is in no cache; compiling takes 0.3 s, and 15 ms a tensor
-    (`experiments/training_speed.py`). Convolutions in a loop are far slower with XLA
-    there.
-    """
-    if strategy.num_replicas_in_sync > 1:
-        return False
-    layers = list(flat_layers(blueprint))
-    if tf.config.list_physical_devices("GPU"):
-        return not any(isinstance(layer, bp.Recurrent) for layer in layers)
-    uncached = max(0.0, params - _CACHED_WEIGHTS)
-    saved = _TRAININGS * steps * (2e-5 * tensors + 2e-9 * uncached)
-    dense = all(isinstance(layer, _DENSE_RECORDS) for layer in layers)
-    return dense and saved > 0.3 + 0.015 * tensors
-
-
-_XLA_ERRORS = (
-    tf.errors.InternalError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.NotFoundError,
-    tf.errors.UnimplementedError,
-)
-"""What is raised for a graph that XLA cannot compile, before anything is computed."""
-
-
-@cache
-def _warn_of_xla(reason: str) -> None:
-    """Say once that XLA has failed."""
-    _LOGGER.warning(
-        "XLA cannot compile a network, which is trained without: %s", reason
-    )
 
 
 class EpochProgram:
@@ -136,13 +78,9 @@ class EpochProgram:
         self._masks: dict[str, Any] = {}
         self._decoder: Decoder | None = None
         self._compiled = compiled
-        are_gpus = bool(tf.config.list_physical_devices("GPU"))
-        self._on_device = are_gpus if on_device is None else on_device
+        self._on_device = are_gpus(strategy) if on_device is None else on_device
         self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
-        # Or as many examples as hold a gibibyte of activations.
-        most = _PREDICT_BYTES // max(1, network.size.activation_bytes)
-        self._predict_batch = min(_PREDICT_BATCH, max(1, most))
 
     def start(
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
@@ -215,6 +153,11 @@ class EpochProgram:
             tf.function, autograph=not isinstance(self.network.layers, Blueprint)
         )
         self._trace_epochs()
+        # Or as many examples as hold a gibibyte of activations.
+        each = len(self.networks) * self.network.size.activation_bytes
+        self._predict_batch = min(
+            _PREDICT_BATCH, max(1, _PREDICT_BYTES // max(1, each))
+        )
         # A concrete function is traced once, and TensorFlow does not take the tracing
         # of many networks, one after the other, for the retracing of one.
         predict = self._function(self._trace_predict)
@@ -223,7 +166,9 @@ class EpochProgram:
             self._predict = predict.get_concrete_function(
                 inputs, self.data.kept(targets)
             )
-        self._score = device_score(self.data, self._predict, self._predict_batch)
+        self._score = device_score(
+            self.data, self._predict, self._predict_batch, len(self.networks)
+        )
 
     def _trace_epochs(self) -> None:
         self._epoch = self._function(self._trace_epoch)
@@ -272,29 +217,30 @@ class EpochProgram:
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it and possible."""
-        is_first = self._single_epoch is None
-        if is_first:
+        if self._single_epoch is None:
             steps = None if self.data.is_streamed else order.shape[0]
             spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
+            if self._compiled:
+                COMPILER.add(len(self.model.trainable_variables))
             with forgotten_gradients():
                 self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
-        except _XLA_ERRORS as error:
-            if not (is_first and self._compiled):
+        except XLA_ERRORS as error:
+            if not self._compiled or is_out_of_memory(error):
                 raise
-            _warn_of_xla(reason_of(error))
+            COMPILER.note_failure(error)
             self._single_epoch, self._compiled = None, False
             return self._run_on_one(order, inputs, targets)
 
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
         part = dataset.validation
-        if self._on_device and len(self.networks) == 1:
+        if self._on_device:
             with device_of(self.strategy):
-                return [self._score()]
+                return self._score()
         return [
             mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
             for outputs in self.predict(part.inputs, part.targets)

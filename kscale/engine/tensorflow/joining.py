@@ -34,8 +34,8 @@ _ZERO_AT_ZERO = ("gelu", "linear", "relu", "silu", "tanh")
 def joined(networks: Sequence[Network]) -> Network | None:
     """The network of the largest widths; None if one program cannot train them all.
 
-    Dropout draws for each network from the network's seed, but a narrower network gets
-    other draws than if trained alone.
+    Networks that drop out are of one width: a narrower one would get other draws than
+    if trained alone.
     """
     first = networks[0]
     blueprints = [n.layers for n in networks if isinstance(n.layers, Blueprint)]
@@ -83,13 +83,16 @@ def _widest_layer(layers: Sequence[Any]) -> Layer | None:
 
 
 def _keeps_zeros(blueprint: Blueprint) -> bool:
-    """Whether units of zeros stay so: norms read each unit alone, and where an image is
-    flattened, dense weights are laid by its pixels."""
+    """Whether units of zeros stay so, and others are trained as if alone: norms read
+    each unit alone, nothing is drawn for each unit, and where an image is flattened,
+    dense weights are laid by its pixels."""
     layers = list(flat_layers(blueprint))
     heads = blueprint.outputs
     for layer in layers:
         function = getattr(layer, "activation", getattr(layer, "function", "linear"))
         if function not in _ZERO_AT_ZERO and layer.name not in heads:
+            return False
+        if isinstance(layer, bp.Dropout) and layer.rate > 0:
             return False
     has_norms = any(isinstance(layer, bp.LayerNorm) for layer in layers)
     return not has_norms and all(

@@ -37,8 +37,14 @@ class KeptPrograms:
     def make_room(self, needed: int) -> None:
         """Drop all programs if less than twice the needed bytes of memory is free."""
         if self._kept and free_bytes() < 2 * needed:
-            self._kept.clear()
+            self.clear()
             gc.collect()
+
+    def clear(self) -> bool:
+        """Drop all programs; whether there were any."""
+        had_any = bool(self._kept)
+        self._kept.clear()
+        return had_any
 
     def _bytes(self) -> int:
         return sum(size for _, size in self._kept.values())

@@ -1,5 +1,6 @@
 """Examples on the device, or in chunks where they are larger than memory."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -15,7 +16,10 @@ from kscale.data.example_rows import Rows, byte_rows, is_in_memory, row_bytes
 from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaling
 from kscale.engine.base import Teacher
+from kscale.errors import is_out_of_memory, reason_of
 from kscale.task.objectives import Objective, task_objective
+
+_LOGGER = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**26
 
@@ -55,7 +59,22 @@ class PlacedData:
         self._chunk = max(1, chunk_bytes // sum(map(row_bytes, part.inputs.values())))
         self.specs = _specs(part.inputs), _specs(self.targets)
         self.is_streamed = not all(map(is_in_memory, part.inputs.values()))
-        self._whole = None if self.is_streamed else self._placed(slice(None))
+        self._whole: tuple[Tensors, Tensors] | None = None
+        if not self.is_streamed:
+            self._place_whole()
+
+    def _place_whole(self) -> None:
+        """Put the examples on the device, or stream them where the device is full."""
+        try:
+            self._whole = self._placed(slice(None))
+        except tf.errors.OpError as error:
+            if not is_out_of_memory(error):
+                raise
+            self.is_streamed = True
+            _LOGGER.warning(
+                "The data do not fit the device and come in chunks: %s",
+                reason_of(error),
+            )
 
     def read(self, inputs: Tensors) -> Tensors:
         """Inputs of a network from what is placed, in a graph."""
@@ -114,11 +133,12 @@ class PlacedData:
     def _chunk_of(self, order: NDArray[np.int32]) -> Chunk:
         examples, places = np.unique(order, return_inverse=True)
         local = places.reshape(order.shape).astype(np.int32)
-        return (local, *self._placed(examples))
+        # As many in each chunk: XLA compiles a graph for each number of examples.
+        return (local, *self._placed(examples, order.size))
 
-    def _placed(self, chosen: Any) -> tuple[Tensors, Tensors]:
+    def _placed(self, chosen: Any, count: int = 0) -> tuple[Tensors, Tensors]:
         inputs = self.dataset.train.inputs
-        return placed(inputs, chosen), placed(self.targets, chosen)
+        return placed(inputs, chosen, count), placed(self.targets, chosen, count)
 
 
 def taught(name: str) -> str:
@@ -126,9 +146,17 @@ def taught(name: str) -> str:
     return f"{name}/teacher"
 
 
-def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
-    """Some rows, on the device: bytes as they are, which are scaled in the graph."""
-    return {name: tf.constant(byte_rows(r)[chosen]) for name, r in arrays.items()}
+def placed(arrays: Mapping[str, Rows], chosen: Any, count: int = 0) -> Tensors:
+    """Some rows on the device, with zeros after them where there are fewer than a
+    number: bytes as they are, which are scaled in the graph."""
+    found = {}
+    for name, array in arrays.items():
+        rows = byte_rows(array)[chosen]
+        missing = max(0, count - len(rows))
+        if missing:
+            rows = np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)])
+        found[name] = tf.constant(rows)
+    return found
 
 
 def without_padding(tensor: Any) -> Any:

@@ -2,8 +2,9 @@
 
 The variables of all members lie in one tensor each, `(members, ...)`, and every
 operation works on all of them at once. A small network leaves a GPU almost idle: there
-a step of several takes little longer than a step of one. On two CPU cores nothing is
-gained: a step of three takes 0.7 to 1.2 times as long as three steps (mlp, cnn).
+a step of several takes little longer than a step of one. On two CPU cores mlps would
+gain and convolutions lose (`experiments/training_speed.py`): there networks train one
+by one.
 
 The loop carries the state; variables that it read and wrote would be compiled by XLA
 anew for every epoch (seen with TensorFlow 2.21).

@@ -15,11 +15,18 @@ def test_a_strategy_is_made_once() -> None:
     assert make_strategy("one").num_replicas_in_sync == 1
 
 
-def test_auto_mirrors_over_all_gpus_and_changes_nothing_without_any() -> None:
-    gpus = tf.config.list_logical_devices("GPU")
-    assert make_strategy("auto").num_replicas_in_sync == max(len(gpus), 1)
-    if not gpus:
-        assert make_strategy("auto") is tf.distribute.get_strategy()
+def test_auto_takes_the_first_gpu_and_changes_nothing_without_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several GPUs train a network each, or are asked to share each network."""
+    names = [f"/device:GPU:{number}" for number in range(2)]
+    gpus = [tf.config.LogicalDevice(name, "GPU") for name in names]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
+    strategy = make_strategy("auto")
+    assert strategy.num_replicas_in_sync == 1
+    assert strategy.extended.worker_devices[0].endswith("GPU:0")
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+    assert make_strategy("auto") is tf.distribute.get_strategy()
 
 
 def test_an_unknown_strategy_names_the_nearest() -> None:

@@ -12,6 +12,7 @@ from kscale.data.memory import free_bytes
 from kscale.engine.base import Network
 from kscale.engine.engines import make_engine
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.engine import TensorFlowEngine
 from kscale.engine.tensorflow.kept import KeptPrograms
 from kscale.networks.families import find_family
 from kscale.task.tasks import Input, Task
@@ -67,10 +68,16 @@ def test_programs_are_kept_within_bounds() -> None:
 
 
 def test_devices_are_named_and_counted() -> None:
-    devices = make_engine("one").devices()
-    assert devices.replicas == 1
-    assert len(devices.names) == len(tf.config.list_logical_devices())
-    assert devices.are_gpus == bool(tf.config.list_physical_devices("GPU"))
+    """By the strategy: the CPU of a machine with GPUs is a CPU."""
+    engine = TensorFlowEngine("CPU:0")
+    devices = engine.devices()
+    assert devices.replicas == devices.at_once == 1 and not devices.are_gpus
+    (name,) = devices.names
+    assert name.endswith("CPU:0")
+    engine.strategy = tf.distribute.OneDeviceStrategy("GPU:0")
+    assert engine.devices().are_gpus and engine.devices().at_once > 1
+    (name,) = TensorFlowEngine("none").devices().names
+    assert name.endswith("GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0")
 
 
 def test_a_forward_pass_is_measured_with_its_spread() -> None:

@@ -6,23 +6,21 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from tuning.made_data import digits, made_loop, run_epochs, small_spec, weights_of
+from tuning.made_data import digits, made_loop, small_spec, weights_of
 from warm_python import WarmPython
 
 from kscale.building.models import Schedule
 from kscale.data.loading import load_dataset
-from kscale.engine.base import Network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.compiling import make_optimizer
-from kscale.engine.tensorflow.epochs import EpochProgram, is_worth_compiling
-from kscale.engine.tensorflow.placing import PlacedData, network_target
+from kscale.engine.tensorflow.placing import network_target
 from kscale.networks.families import find_family
 
 RECIPE = Recipe(epochs=4, batch_size=64)
 
 TWO_DEVICES = """
 import json, sys
+import keras
 import numpy as np
 import tensorflow as tf
 cpus = tf.config.list_physical_devices("CPU")
@@ -30,11 +28,13 @@ tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from tuning.made_data import digits, made_loop, run_epochs, weights_of
-from kscale import Listener, tune
+from kscale import Listener, plan, tune
 from kscale.data.loading import load_dataset
 from kscale.networks.families import find_family
+from kscale.engine.base import Network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.epochs import EpochProgram
 
 spec = find_family("cnn").spec(depth=1, width=8)
 recipe = Recipe(epochs=4, batch_size=64)
@@ -62,6 +62,21 @@ changed = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
 again = made_loop(changed, recipe, strategy=make_strategy("mirrored"))
 found["again"] = run_epochs(again, [recipe.order(1257, 1, 0)])[0]
 
+# Norms that see their replica's half of a batch: both replicas keep the mean.
+def layers(seed):
+    made = [keras.Input((8, 8, 1)), keras.layers.Flatten()]
+    made += [keras.layers.BatchNormalization(), keras.layers.Dense(10)]
+    return keras.Sequential(made)
+mirrored = make_strategy("mirrored")
+apart = Network(layers, again.network.size)
+program = EpochProgram(apart, again.data, recipe, mirrored)
+program.start([1], [1e-3])
+program.run_epoch([recipe.order(1257, 1, 0)])
+found["statistics"] = [
+    [part.numpy().tolist() for part in mirrored.experimental_local_results(each.value)]
+    for each in program.model.layers[1].non_trainable_variables
+]
+
 assert make_strategy("cpu:0, CPU:1") is make_strategy("mirrored")
 assert make_strategy("CPU:1").extended.worker_devices[0].endswith("CPU:1")
 # A search that trains a network on each device, is interrupted and goes on.
@@ -87,76 +102,11 @@ for name in ("each", "one"):
         t.key: [t.score, *t.curve["loss"]] for t in run.trainings
     }
 found["notes"] = watch.notes
+# Batches that are planned are those that two devices can share.
+planned = plan("digits", strategy="mirrored", batch_size=63, **options)
+found["planned"] = [planned.basis, *planned.notes]
 json.dump(found, sys.stdout)
 """
-
-
-def test_a_compiled_epoch_gives_the_same_weights_within_rounding() -> None:
-    spec = small_spec(norm="batch")
-    plain, compiled = (
-        made_loop(spec, RECIPE, compiled=compiled) for compiled in (False, True)
-    )
-    for epoch in range(2):
-        order = RECIPE.order(len(digits().train), 1, epoch)
-        (loss,) = plain.run_epoch([order])
-        assert compiled.run_epoch([order])[0] == pytest.approx(loss, rel=1e-4)
-    np.testing.assert_allclose(
-        weights_of(compiled), weights_of(plain), rtol=2e-3, atol=1e-3
-    )
-
-
-def test_a_compiled_epoch_drops_out_and_learns() -> None:
-    losses = []
-    for rate in (0.0, 0.5):
-        loop = made_loop(small_spec(dropout=rate), RECIPE, compiled=True)
-        orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(4)]
-        losses.append(run_epochs(loop, orders))
-    for curve in losses:
-        assert curve == sorted(curve, reverse=True)
-    assert losses[0][-1] < losses[1][-1]
-
-
-@pytest.mark.skipif(
-    bool(tf.config.list_physical_devices("GPU")), reason="GPUs compile everything"
-)
-def test_dense_networks_of_long_trainings_are_compiled_on_a_cpu() -> None:
-    task = digits().task
-
-    def is_worth(steps: int, tensors: int, params: int, family: str = "mlp") -> bool:
-        blueprint = find_family(family).blueprint(find_family(family).spec(), task)
-        strategy = tf.distribute.get_strategy()
-        return is_worth_compiling(blueprint, params, tensors, steps, strategy)
-
-    assert is_worth(1600, 34, 10**4)
-    assert is_worth(1600, 6, 2 * 10**6)
-    assert not is_worth(1600, 6, 10**4)
-    assert not is_worth(100, 34, 10**4)
-    assert not is_worth(10**6, 34, 10**6, "cnn")
-
-
-def test_what_xla_cannot_compile_is_trained_without(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def layers(seed: int) -> keras.Model:
-        inputs = keras.Input((8, 8, 1))
-        flat = keras.layers.Flatten()(inputs)
-        there = keras.layers.Lambda(
-            lambda x: tf.ensure_shape(
-                tf.numpy_function(lambda a: a, [x], tf.float32), x.shape
-            ),
-            output_shape=(64,),
-        )(flat)
-        return keras.Model(inputs, keras.layers.Dense(10)(there))
-
-    found = Network(layers, find_family("mlp").size(small_spec(), digits().task))
-    strategy = tf.distribute.get_strategy()
-    program = EpochProgram(found, PlacedData(digits()), RECIPE, strategy, compiled=True)
-    program.start([1], [0.01])
-    orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
-    first, second = run_epochs(program, orders)
-    assert second < first
-    (warning,) = caplog.messages
-    assert "XLA cannot compile" in warning and "\n" not in warning
 
 
 @pytest.mark.parametrize(
@@ -209,14 +159,35 @@ def test_two_devices_train_what_one_device_trains(
             found["streamed"][figure], found["mirrored"][figure], rtol=1e-5, atol=1e-6
         )
     assert np.isfinite(found["again"])
+    for first, second in found["statistics"]:
+        assert first == second and np.abs(first).max() > 1e-3
     assert found["notes"] == [
         "Each of 2 devices trains networks of its own; --strategy mirrored shares each "
         "training."
     ]
+    basis, note = found["planned"]
+    assert basis.startswith("Measured now, by short trainings of 3 networks")
+    assert note == "Batches have 62 examples in place of 63: 2 devices share each."
     each, one = found["search on each"], found["search on one"]
     assert 0 < found["interrupted"] < len(each) == len(one) == 3
     for key, figures in one.items():
         assert each[key] == pytest.approx(figures, rel=1e-4)
+
+
+def test_streamed_chunks_have_as_many_examples_each_and_are_compiled() -> None:
+    """XLA would compile a graph for each number of examples."""
+    data = load_dataset("digits", memory=0)
+    losses, some = [], np.arange(200, dtype=np.int32)
+    order = RECIPE.order_of_some(some, len(data.train), 1, 0)
+    for chunk, compiled in ((2**26, False), (6 * 64 * 64 * 4, True)):
+        loop = made_loop(
+            small_spec(), RECIPE, data, compiled=compiled, chunk_bytes=chunk
+        )
+        losses.append(loop.run_epoch([order])[0])
+        assert loop._compiled is compiled
+    counts = [inputs["x"].shape[0] for _, inputs, _ in loop.data.chunks(order)]
+    assert len(np.unique(order[:6])) < counts[0] == counts[1] == counts[2] == 6 * 64
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:

@@ -30,15 +30,20 @@ def network(
 
 
 @pytest.mark.parametrize(
-    ("family", "widths", "knobs"),
+    ("family", "widths", "knobs", "compiled"),
     [
-        ("mlp", (8, 8), {"dropout": 0.3, "norm": "layer", "activation": "silu"}),
-        ("mlp", (8, 5), {"norm": "none", "parametrization": "mup"}),
-        ("cnn", (3, 4), {"norm": "batch", "head_units": 64}),
+        ("mlp", (8, 8), {"dropout": 0.3, "norm": "layer", "activation": "silu"}, False),
+        ("mlp", (8, 5), {"norm": "none", "parametrization": "mup"}, True),
+        ("cnn", (3, 4), {"norm": "batch", "head_units": 64}, False),
+        pytest.param("resnet", (3, 4), {}, True, marks=pytest.mark.slow),
     ],
 )
 def test_members_train_as_they_do_alone(
-    family: str, widths: tuple[int, ...], knobs: dict[str, Any], tmp_path: Path
+    family: str,
+    widths: tuple[int, ...],
+    knobs: dict[str, Any],
+    compiled: bool,
+    tmp_path: Path,
 ) -> None:
     """Loss, weights, moving statistics, moments of AdamW and seeds of dropout, after 20
     steps; a checkpoint of either is one of the other."""
@@ -60,10 +65,11 @@ def test_members_train_as_they_do_alone(
     common = joined(networks)
     assert common is not None
     strategy = tf.distribute.get_strategy()
-    several = Population(common, singles[0].data, RECIPE, strategy, compiled=False)
+    several = Population(common, singles[0].data, RECIPE, strategy, compiled=compiled)
     several.networks = networks
     several.start(SEEDS, RATES)
     losses = several.run_epoch(orders)
+    assert several._compiled is compiled  # XLA did not fall back
     ours, theirs, progress = tmp_path / "ours.npz", tmp_path / "theirs.npz", Progress(1)
     for member, single in enumerate(singles):
         assert losses[member] == pytest.approx(
@@ -110,6 +116,8 @@ def test_a_program_is_refused_to_networks_that_do_not_lie_in_one() -> None:
         network("cnn", width=8),
     ):
         assert joined([first, other]) is None
+    dropping = [network("mlp", width=w, norm="none", dropout=0.3) for w in (8, 9, 8)]
+    assert joined(dropping) is None and joined(dropping[::2]) is not None
     for family, knobs in (("mlp", {"norm": "layer"}), ("resnet", {"depth": 8})):
         widths = [network(family, width=width, **knobs) for width in (8, 16)]
         assert (joined(widths) is None) == (family == "mlp")

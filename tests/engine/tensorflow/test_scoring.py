@@ -11,6 +11,7 @@ from tuning.made_data import made_loop, small_spec
 from kscale.data.loading import load_dataset
 from kscale.data.preprocessing.scaled import Scaling
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.population import Population
 from kscale.task.evaluation import mean_score
 from kscale.task.heads import HEADS
 from kscale.task.objectives import task_objective
@@ -77,14 +78,21 @@ def test_a_network_is_scored_alike_on_the_device_and_on_the_host(
     # 600 examples: two batches, or nine chunks of which the last is smaller.
     chunk = 70 * 3 * 4 if memory == 0 else 2**26
     recipe = Recipe(epochs=4, batch_size=100)
-    loop = made_loop(small_spec(), recipe, data, chunk_bytes=chunk, on_device=True)
-    for epoch in range(2):
-        loop.run_epoch([recipe.order(len(data.train), 1, epoch)])
-        (outputs,) = loop.predict(data.validation.inputs)
-        expected = mean_score(
-            task_objective(None, data.task),
-            data.task,
-            data.pairs("validation", outputs),
-        )
-        assert loop.score() == [pytest.approx(expected, rel=1e-6)]
+    single = made_loop(small_spec(), recipe, data, chunk_bytes=chunk, on_device=True)
+    several = Population(
+        *(single.network, single.data, recipe, single.strategy), on_device=True
+    )
+    several.networks = [single.network] * 2
+    several.start([1, 2], [0.01, 0.02])
+    objective = task_objective(None, data.task)
+    for program in (single, several):
+        for epoch in range(2):
+            order = recipe.order(len(data.train), 1, epoch)
+            program.run_epoch([order] * len(program.networks))
+            expected = [
+                mean_score(objective, data.task, data.pairs("validation", outputs))
+                for outputs in program.predict(data.validation.inputs)
+            ]
+            assert program.score() == pytest.approx(expected, rel=1e-6)
+    assert len(set(expected)) == 2
     assert data.validation.inputs["x"].shape == (600, 3)

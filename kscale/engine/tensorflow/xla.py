@@ -1,0 +1,117 @@
+"""XLA: which networks it compiles, and what becomes of its failures."""
+
+import logging
+import re
+
+import tensorflow as tf
+
+from kscale.data.memory import free_bytes
+from kscale.engine.tensorflow.devices import are_gpus
+from kscale.errors import reason_of
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Blueprint, flat_layers
+
+_LOGGER = logging.getLogger(__name__)
+
+_DENSE_RECORDS = (
+    bp.Activation,
+    bp.BatchNorm,
+    bp.Dense,
+    bp.Dropout,
+    bp.Flatten,
+    bp.LayerNorm,
+)
+_CACHED_WEIGHTS = 5e5
+_TRAININGS = 2  # of one network
+
+_OF_A_NETWORK = (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError)
+_OF_THE_COMPILER = (
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.NotFoundError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+"""Some are seen where NVIDIA's assembler or its library of functions is missing."""
+
+XLA_ERRORS = (*_OF_A_NETWORK, *_OF_THE_COMPILER)
+"""What is raised for a graph that XLA cannot compile, before anything is computed."""
+
+_FUNCTION = re.compile(r"graph \w+\[[^]]*\]")  # the name has a number
+
+_TENSOR_BYTES = 2**20
+_SHARE = 0.25  # of the memory that is free
+
+
+class Compiler:
+    """What a process has seen of XLA, and whether it goes on with it.
+
+    TensorFlow keeps what XLA has compiled until the process ends, after the network is
+    gone: some 4 MiB for an mlp of four to six weight tensors (70 trainings on a CPU
+    with TensorFlow 2.21; 0.3 MiB without XLA). Once all that is kept exceeds a quarter
+    of the free memory, no more networks are compiled.
+    """
+
+    def __init__(self) -> None:
+        self._is_broken = False
+        self._kept_bytes = 0
+        self._noted: set[str] = set()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether XLA works here, and has memory for another network."""
+        is_full = self._kept_bytes > _SHARE * free_bytes()
+        if is_full:
+            self._note("memory", "No memory is left for more networks compiled by XLA.")
+        return not self._is_broken and not is_full
+
+    def add(self, tensors: int) -> None:
+        """Count a network of some weight tensors, which is compiled."""
+        self._kept_bytes += tensors * _TENSOR_BYTES
+
+    def note_failure(self, error: Exception) -> None:
+        """Keep in mind that XLA has failed, with a warning at the first failure."""
+        self._is_broken |= isinstance(error, _OF_THE_COMPILER)
+        what = "here: networks are" if self._is_broken else "a network, which is"
+        reason = _FUNCTION.sub("a graph", reason_of(error))
+        self._note("failure", f"XLA cannot compile {what} trained without: {reason}")
+
+    def _note(self, subject: str, text: str) -> None:
+        """Warn of a subject, once."""
+        if subject not in self._noted:
+            _LOGGER.warning(text)
+        self._noted.add(subject)
+
+
+COMPILER = Compiler()
+
+
+def is_worth_compiling(
+    blueprint: Blueprint,
+    params: int,
+    tensors: int,
+    steps: int,
+    strategy: tf.distribute.Strategy,
+) -> bool:
+    """Whether XLA saves more than it costs, in two trainings of a network.
+
+    A search with finalists trains a network twice on average. On a GPU an epoch takes a
+    tenth of the time and less (seen on an H100); recurrent layers run cuDNN's kernels
+    there, which XLA does not take, and random shifts have no kernel of XLA. On a CPU a
+    step of a dense network is shorter by some 0.02 ms for each weight tensor, and by
+    2 ns for each weight that is in no cache; compiling takes 0.3 s, and 15 ms a tensor
+    (`experiments/training_speed.py`). Convolutions in a loop are far slower with XLA
+    there.
+    """
+    if strategy.num_replicas_in_sync > 1:
+        return False
+    layers = list(flat_layers(blueprint))
+    if are_gpus(strategy):
+        unfit = bp.RandomShift, bp.Recurrent
+        is_worth = not any(isinstance(layer, unfit) for layer in layers)
+    else:
+        uncached = max(0.0, params - _CACHED_WEIGHTS)
+        saved = _TRAININGS * steps * (2e-5 * tensors + 2e-9 * uncached)
+        dense = all(isinstance(layer, _DENSE_RECORDS) for layer in layers)
+        is_worth = dense and saved > 0.3 + 0.015 * tensors
+    return is_worth and COMPILER.is_usable

@@ -1,0 +1,157 @@
+"""XLA is used where it wins, gives what the plain graph gives, and may fail."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from data.made_pairs import pairs
+from tuning.made_data import digits, made_loop, run_epochs, small_spec, weights_of
+
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset
+from kscale.data.memory import free_bytes
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow import epochs, xla
+from kscale.engine.tensorflow.xla import Compiler, is_worth_compiling
+from kscale.networks.families import find_family
+
+RECIPE = Recipe(epochs=4, batch_size=128)
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
+    """What a process has seen of XLA that has just begun."""
+    fresh = Compiler()
+    for module in (epochs, xla):
+        monkeypatch.setattr(module, "COMPILER", fresh)
+    return fresh
+
+
+def is_worth(
+    family: str, steps: int, tensors: int, params: int, device: str, **knobs: Any
+) -> bool:
+    found = find_family(family)
+    blueprint = found.blueprint(found.spec(**knobs), digits().task)
+    strategy = tf.distribute.OneDeviceStrategy(device)  # need not be there
+    return is_worth_compiling(blueprint, params, tensors, steps, strategy)
+
+
+def test_dense_networks_of_long_trainings_are_compiled_on_a_cpu() -> None:
+    assert is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+    assert is_worth("mlp", 1600, 6, 2 * 10**6, "CPU:0")
+    assert not is_worth("mlp", 1600, 6, 10**4, "CPU:0")
+    assert not is_worth("mlp", 100, 34, 10**4, "CPU:0")
+    assert not is_worth("cnn", 10**6, 34, 10**6, "CPU:0")
+
+
+def test_all_but_recurrent_layers_and_shifts_is_compiled_on_a_gpu() -> None:
+    short = 1, 4, 1000, "GPU:0"
+    assert is_worth("mlp", *short) and is_worth("cnn", *short, augment="flip")
+    assert not is_worth("rnn", *short) and not is_worth("cnn", *short, augment="shift")
+
+
+def _tokens(folder: Path) -> Dataset:
+    ids = np.random.default_rng(0).integers(1, 9, (400, 5)).astype(np.int32)
+    ids[:200, 3:] = 0
+    return load_dataset((ids, ids[:, 0] > 4), kind="tokens", vocabulary=9)
+
+
+def _next_tokens(folder: Path) -> Dataset:
+    return load_dataset(pairs(folder / "rows.tsv", 80), next="de")
+
+
+def _translations(folder: Path) -> Dataset:
+    return load_dataset(pairs(folder / "rows.tsv", 80), source="en", label="de")
+
+
+@pytest.mark.parametrize(
+    ("family", "made", "knobs"),
+    [
+        ("mlp", None, {"norm": "batch"}),
+        ("cnn", None, {"width": 2}),
+        pytest.param("transformer", _tokens, {}, marks=pytest.mark.slow),
+        pytest.param("vit", None, {}, marks=pytest.mark.slow),
+        pytest.param("gpt", _next_tokens, {}, marks=pytest.mark.slow),
+        pytest.param("seq2seq", _translations, {}, marks=pytest.mark.slow),
+        pytest.param("resnet", None, {"width": 2}, marks=pytest.mark.slow),
+        pytest.param("mobilenet", None, {}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_compiled_epoch_gives_what_the_plain_graph_gives(
+    family: str, made: Any, knobs: dict[str, Any], tmp_path: Path
+) -> None:
+    data = made(tmp_path) if made else digits()
+    found = find_family(family)
+    dropout = {name: 0.0 for name in found.all_knobs if "dropout" in name}
+    spec = found.spec(**{"depth": 1, "width": 8, **dropout, **knobs})
+    recipe = Recipe(epochs=2, batch_size=min(128, len(data.train) // 4))
+    order = recipe.order(len(data.train), 1, 0)
+    plain, compiled = (
+        made_loop(spec, recipe, data, compiled=compiled, learning_rate=1e-3)
+        for compiled in (False, True)
+    )
+    (loss,) = plain.run_epoch([order])
+    assert compiled.run_epoch([order])[0] == pytest.approx(loss, rel=1e-4)
+    assert compiled._compiled is True  # it did not fall back
+    apart = np.abs(weights_of(compiled) - weights_of(plain))
+    # AdamW makes whole steps of gradients that are mere rounding.
+    assert np.quantile(apart, 0.9) < 2e-5 and apart.max() < 2e-3
+
+
+def test_a_compiled_epoch_drops_out_and_learns() -> None:
+    losses = []
+    for rate in (0.0, 0.5):
+        loop = made_loop(small_spec(dropout=rate), RECIPE, compiled=True)
+        orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(4)]
+        losses.append(run_epochs(loop, orders))
+    for curve in losses:
+        assert curve == sorted(curve, reverse=True)
+    assert losses[0][-1] < losses[1][-1]
+
+
+def test_what_xla_cannot_compile_is_trained_without(
+    compiler: Compiler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A shift of images, of which XLA has no kernel, is told once."""
+    spec = find_family("cnn").spec(depth=1, width=2, augment="shift")
+    for seed in (1, 2):
+        program = made_loop(spec, RECIPE, seed=seed, compiled=True)
+        orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
+        first, second = run_epochs(program, orders)
+        assert second < first
+    (warning,) = caplog.messages
+    assert "XLA cannot compile a network, which is trained without" in warning
+    assert "compile a graph on" in warning and "\n" not in warning
+    assert compiler.is_usable
+    assert is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+
+
+def test_xla_is_left_alone_where_its_compiler_is_missing(
+    compiler: Compiler, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+    missing = tf.errors.UnavailableError(None, None, "No PTX compilation provider")
+    for _ in range(2):
+        compiler.note_failure(missing)
+    assert not is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+    assert not is_worth("cnn", 1600, 34, 10**4, "GPU:0")
+    assert caplog.messages == [
+        "XLA cannot compile here: networks are trained without: UnavailableError: No "
+        "PTX compilation provider"
+    ]
+
+
+def test_no_more_is_compiled_than_memory_holds(
+    compiler: Compiler, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_loop(small_spec(), RECIPE, compiled=True).run_epoch(
+        [RECIPE.order(len(digits().train), 1, 0)]
+    )
+    assert compiler._kept_bytes > 0
+    assert is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+    compiler.add(free_bytes() // 2**20)
+    for _ in range(2):
+        assert not is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+    assert caplog.messages == ["No memory is left for more networks compiled by XLA."]

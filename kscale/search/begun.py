@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import fmean
 
 from kscale.networks.families.base import Spec
+from kscale.runs.entries import Entry
 from kscale.runs.records import Training
 from kscale.search.contract import Job, derived_seed, is_known
 from kscale.search.draws import Draw, Settings
@@ -103,7 +103,7 @@ class RungJobs:
     def state(self, history: Sequence[Training], pending: Sequence[Job] = ()) -> State:
         """What was begun so far."""
         begun: dict[int, Begun] = {}
-        scores: dict[tuple[int, int], list[float]] = {}
+        members: dict[tuple[int, int], list[Training]] = {}
         rows: list[Observation] = []
         searched = [training for training in history if training.stage == "search"]
         for training in searched:
@@ -120,13 +120,14 @@ class RungJobs:
             if not training.is_scored or training.score is None:
                 each.has_failed = True
                 continue
-            found = scores.setdefault((place, epochs), [])
-            found.append(self.sign * training.score)
+            found = members.setdefault((place, epochs), [])
+            found.append(training)
             if len(found) == self.settings.seeds_per_spec:
-                each.scores[epochs] = fmean(found)
-                rows.append(Observation(place, self.left(epochs), each.scores[epochs]))
+                whole = Entry(tuple(found))
+                score = each.scores[epochs] = self.sign * whole.score
+                rows.append(Observation(place, self.left(epochs), score, whole.stderr))
         done = {training.key for training in searched}
-        whole = {key for job in pending for key in job.keys} | done
+        known = {key for job in pending for key in job.keys} | done
         jobs = [each.last for each in begun.values()]
         for job in pending:
             place = self.place(job.spec, job.learning_rates[0])
@@ -136,7 +137,7 @@ class RungJobs:
                 each.jobs[job.epochs_to] = job
                 each.is_out = True
                 rows.append(Observation(place, self.left(job.epochs_to), None))
-        return State(begun, rows, [job for job in jobs if not is_known(job, whole)])
+        return State(begun, rows, [job for job in jobs if not is_known(job, known)])
 
     def job(self, number: int, place: int, epochs: int, begun: int = 0) -> Job:
         """The job that trains a candidate up to a rung.

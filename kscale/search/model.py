@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 import numpy as np
 
@@ -27,11 +28,13 @@ class Observation:
         place: Position of the network among the candidates.
         left: Logarithm of full epochs over trained epochs; 0 at full length.
         score: The score, where more is better; None while it is not known.
+        stderr: Standard error of the score.
     """
 
     place: int
     left: float
     score: float | None
+    stderr: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,17 +153,15 @@ class ScoreModel:
 
     def _expect(self, rows: Sequence[Observation]) -> Expected:
         known = [row for row in rows if row.score is not None]
-        scores = np.array([row.score for row in known], np.float64)
         if known[: len(self._rows)] != self._rows:  # other results than before
             self._rows, self._fitted, self._sets = [], 0, self._sets[:0]
         for row in known[len(self._rows) :]:
             self._rows.append(row)
-            count = len(self._rows)
-            if count >= _GROWTH * self._fitted:
-                self._fit(scores[:count])
+            if len(self._rows) >= _GROWTH * self._fitted:
+                self._fit()
             else:
                 self._add(self._processes, row.place, row.left)
-        centre, scale, standard = _standardized(scores)
+        centre, scale, standard = _standardized(known)
         found = [process.means(standard) for process in self._processes]
         processes = self._processes
         if len(known) < len(rows):
@@ -238,9 +239,9 @@ class ScoreModel:
             found[group] += (values - among[:, column]) ** 2
         return found
 
-    def _fit(self, scores: Values) -> None:
+    def _fit(self) -> None:
         """Draw sets of hyperparameters, and keep those of the most likelihood."""
-        rng = np.random.default_rng([self.seed, 17, len(scores)])
+        rng = np.random.default_rng([self.seed, 17, len(self._rows)])
         sets = self._prior.draw(rng, _SETS)
         if len(self._sets):
             near = np.repeat(self._sets, 3, axis=0)
@@ -253,7 +254,7 @@ class ScoreModel:
         among = places[some]
         same = is_same(self.networks, among, among)
         about = self.distances(among)[:, :, among], same, left[some], left[some]
-        standard = _standardized(scores)[2][some]
+        standard = _standardized(self._rows)[2][some]
         covariances = [Covariance(each, self.longest) for each in sets]
         likelihood = self._prior.log(sets)
         for at, covariance in enumerate(covariances):
@@ -267,7 +268,7 @@ class ScoreModel:
         self._sets = sets[kept]
         kept, weights = kept[weights >= _SLIGHT], weights[weights >= _SLIGHT]
         self._weights = weights / weights.sum()
-        self._fitted = len(scores)
+        self._fitted = len(self._rows)
         self._with_pending = []
         kept_ones = [covariances[at] for at in kept]
         self._processes = self._conditioned(kept_ones, places, left)
@@ -298,14 +299,17 @@ class _Prior:
         return found
 
 
-def _standardized(scores: Values) -> tuple[float, float, Values]:
+def _standardized(rows: Sequence[Observation]) -> tuple[float, float, Values]:
     """Centre, scale and standardized scores; the lowest are raised.
 
     A network that learned nothing says little of how good others are, and would make
     all differences between good ones small: scores are raised to the lower fence of a
-    box plot (Tukey 1977).
+    box plot (Tukey 1977). Scores that differ by less than their standard errors, as
+    where no network has learned anything yet, do not tell that all networks are alike.
     """
+    scores = np.array([row.score for row in rows], np.float64)
     low, high = np.quantile(scores, [0.25, 0.75])
     raised = np.maximum(scores, low - 1.5 * (high - low) - 1e-9)
-    centre, scale = float(np.median(raised)), float(max(raised.std(), 1e-9))
+    least = max(fmean(row.stderr for row in rows), 1e-9)
+    centre, scale = float(np.median(raised)), float(max(raised.std(), least))
     return centre, scale, (raised - centre) / scale

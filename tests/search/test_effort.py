@@ -248,6 +248,23 @@ def test_a_search_is_not_flat_while_the_best_was_only_trained_short() -> None:
     assert max(searched, key=size_helps).spec == finals_of(jobs)[0].spec
 
 
+@pytest.mark.parametrize("most", [0.95, 0.99])
+def test_scores_that_are_all_alike_end_no_search_before_full_trainings(
+    most: float,
+) -> None:
+    """Of two classes, 95 % are of one, and no short training tells them apart."""
+
+    def score(job: Job) -> float:
+        learned = most - 3.0 / work(job.spec) ** 0.5
+        return max(learned, 0.95) if job.epochs_to == EPOCHS else 0.95
+
+    inner = SEARCHERS["auto"](made_settings(POOL, 60))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, stop_when_flat=True)
+    jobs = [job for job in made_search(staged, score).run() if job.stage == "search"]
+    whole = [score(job) for job in jobs if job.epochs_to == EPOCHS]
+    assert len(jobs) > 12 and max(whole) > most - 0.03
+
+
 @pytest.mark.parametrize("epochs", [1, EPOCHS])
 def test_a_rate_that_only_the_code_of_the_user_knows_hides_no_network(
     epochs: int,

@@ -84,6 +84,12 @@ def test_expectations_are_near_the_truth_and_sure_where_scores_are_known() -> No
     assert np.corrcoef(untried, scores[25:])[0, 1] > 0.3
 
 
+def test_equal_scores_leave_open_what_their_standard_errors_hide() -> None:
+    rows = [Observation(place, math.log(9), 95.0, 0.5) for place in range(8)]
+    expected = made_model(made_draws(), math.log(9)).expect(rows)
+    assert expected.improvement(95.0).max() > 0.1 * 0.5
+
+
 def test_short_trainings_tell_what_long_ones_come_to() -> None:
     draws = made_draws()
     scores = np.array([truth(draw) for draw in draws])

@@ -38,7 +38,7 @@ from kscale.ship.formats.base import write_whole
 from kscale.ship.opening import shipped_model
 from kscale.ship.packaging import bare_model
 from kscale.ship.prediction import Answer, answer_of
-from kscale.ship.runtimes import Arrays, Trial, in_pieces, tried, tried_apart
+from kscale.ship.runtimes import Arrays, TimedOutputs, in_pieces, tried, tried_apart
 from kscale.ship.writing import Writer
 from kscale.task.evaluation import Scores
 from kscale.task.tasks import Task
@@ -91,7 +91,7 @@ class _Written:
 
     model: keras.Model
     wanted: Answer
-    tried: Callable[[Path, Arrays], Trial]
+    tried: Callable[[Path, Arrays], TimedOutputs]
     options: Mapping[str, Any] = field(default_factory=dict)
     task: Task | None = None
     spec: Spec | None = None
@@ -137,11 +137,11 @@ def export(
     def write(partial: Path) -> None:
         wanted = in_pieces(written.wanted, examples.raw)  # a form may change the model
         form.write(written.model, task, partial, **written.options)
-        trial = written.tried(partial, examples.raw)
+        timed = written.tried(partial, examples.raw)
         scalings = scalings_from_json(run.description["target_scaling"])
-        same = compared(task, scalings, trial.outputs, wanted)
+        same = compared(task, scalings, timed.outputs, wanted)
         _check_same(same, f"A file of the form {form_name}")
-        score = scored(run.objective, task, examples.labels, trial.outputs)
+        score = scored(run.objective, task, examples.labels, timed.outputs)
         size, packed = sizes_of(partial)
         found.append(
             Export(
@@ -152,8 +152,8 @@ def export(
                 gzip_bytes=packed,
                 agreement=same.agreement,
                 difference=same.difference,
-                latency_ms=trial.quantile(0.5),
-                latency_high=trial.quantile(0.9),
+                latency_ms=timed.quantile(0.5),
+                latency_high=timed.quantile(0.9),
                 seconds=round(time.monotonic() - began, 3),
                 **scored_fields(score),
             )
@@ -209,7 +209,7 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
         model = shipped_model(run.folder, run.description, which)
         opened: Any = form.answer
 
-        def tried_here(path: Path, raw: Arrays) -> Trial:
+        def tried_here(path: Path, raw: Arrays) -> TimedOutputs:
             return tried(opened(path, run.task), raw)
 
         return _Written(model, answer_of(model, run.task), tried_here)
@@ -220,9 +220,9 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     artifact = Artifact(Path(), run.task, preprocessing, inside, reader)
     model = numeric_model(run, which, artifact.carried)
 
-    def tried_file(path: Path, raw: Arrays) -> Trial:
-        trial = tried_apart(path, artifact.taken(raw))
-        return replace(trial, outputs=artifact.given(trial.outputs))
+    def tried_file(path: Path, raw: Arrays) -> TimedOutputs:
+        timed = tried_apart(path, artifact.taken(raw))
+        return replace(timed, outputs=artifact.given(timed.outputs))
 
     return _beside(artifact, model, tried_file)
 
@@ -230,7 +230,7 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
 def _beside(
     artifact: Artifact,
     model: keras.Model,
-    tried: Callable[[Path, Arrays], Trial],
+    tried: Callable[[Path, Arrays], TimedOutputs],
     **more: Any,
 ) -> _Written:
     """A model of what an artifact takes, beside which the artifact's files lie; `more`
@@ -262,7 +262,7 @@ def _of_writer(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     reader = reader_from_json(run.description["reader"])
     artifact = Artifact(Path(), writer.task, writer.preprocessing, (), reader)
 
-    def tried_here(path: Path, raw: Arrays) -> Trial:
+    def tried_here(path: Path, raw: Arrays) -> TimedOutputs:
         if form.decodes:
             _check_texts(writer, form.decodes(path, writer.task), raw)
         return tried(opened(path, writer.task), artifact.fed(raw))

@@ -124,7 +124,7 @@ def open_file(path: Path) -> Runtime:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TimedOutputs:
     """What a model gave for some examples, and how long single ones took.
 
     Args:
@@ -150,7 +150,7 @@ def in_pieces(run: Callable[[Arrays], Arrays], inputs: Arrays) -> Arrays:
     return {name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]}
 
 
-def tried(run: Callable[[Arrays], Arrays], inputs: Arrays) -> Trial:
+def tried(run: Callable[[Arrays], Arrays], inputs: Arrays) -> TimedOutputs:
     """What a function gives for all examples, timed on the first one."""
     outputs = in_pieces(run, inputs)
     first = {name: array[:1] for name, array in inputs.items()}
@@ -164,10 +164,10 @@ def tried(run: Callable[[Arrays], Arrays], inputs: Arrays) -> Trial:
             times.append(1e3 * (end - start))
         if len(times) >= _FEWEST_PASSES and end - began > _MOST_SECONDS:
             break
-    return Trial(outputs, np.array(times))
+    return TimedOutputs(outputs, np.array(times))
 
 
-def tried_apart(path: Path, inputs: Arrays) -> Trial:
+def tried_apart(path: Path, inputs: Arrays) -> TimedOutputs:
     """As `tried`, of a file in a process of its own, without TensorFlow.
 
     Raises:
@@ -181,7 +181,7 @@ def tried_apart(path: Path, inputs: Arrays) -> Trial:
             why = last_words(done).removeprefix(f"{path} does not run: ")
             raise ExportError(f"The {path.suffix} file does not run: {why}.")
         outputs = load_arrays(answers)
-        return Trial(outputs, outputs.pop(_TIMES))
+        return TimedOutputs(outputs, outputs.pop(_TIMES))
 
 
 # A keyword of `numpy.savez` may not be the name of its first parameter.
@@ -201,9 +201,9 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _main(path: str, asked: str, answers: str) -> None:
-    trial = tried(open_file(Path(path)).run, load_arrays(Path(asked)))
+    timed = tried(open_file(Path(path)).run, load_arrays(Path(asked)))
     assert "tensorflow" not in sys.modules
-    save_arrays(Path(answers), {**trial.outputs, _TIMES: trial.milliseconds})
+    save_arrays(Path(answers), {**timed.outputs, _TIMES: timed.milliseconds})
 
 
 if __name__ == "__main__":

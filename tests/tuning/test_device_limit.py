@@ -15,7 +15,7 @@ from kscale.networks.families import find_family
 from kscale.runs.records import DeviceFit, Record, Training
 from kscale.ship import extras
 from kscale.ship.compressing.scoring import FileScorer
-from kscale.ship.runtimes import Trial
+from kscale.ship.runtimes import TimedOutputs
 from kscale.tuning.costs import pass_seconds
 from kscale.tuning.device_limit import DeviceCheck
 from kscale.tuning.plan import Plan
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_scored_stays_measured_and_is_tried_once(
 
 def test_little_time_scores_few_examples(plan: Plan, finalist: Training) -> None:
     few = FileScorer(plan.dataset, finalist.spec, plan.objective, most=7)
-    answers = Trial({"label": np.eye(10, dtype=np.float32)[:7]}, np.zeros(1))
+    answers = TimedOutputs({"label": np.eye(10, dtype=np.float32)[:7]}, np.zeros(1))
     assert few.scores("validation", answers).examples == 7
 
 

@@ -35,7 +35,7 @@ _ALIKE = (
 )
 """Records that treat positions alike."""
 
-Answer = tuple[Any, Any]
+Decoded = tuple[Any, Any]
 """Ids `(examples, length)`, with padding after the end, and the sum of the logarithms
 of the probabilities of those that were not given, `(examples,)`."""
 
@@ -124,9 +124,9 @@ class Decoder:
             _check(node, moving)
         self._graphs: dict[str, Any] = {}
 
-    def greedy(self, inputs: Mapping[str, Any], length: int) -> Answer:
+    def greedy(self, inputs: Mapping[str, Any], length: int) -> Decoded:
         """The likeliest token at every position."""
-        found: Answer = self._graph("greedy", self._greedy)(inputs, _whole(length))
+        found: Decoded = self._graph("greedy", self._greedy)(inputs, _whole(length))
         return found
 
     def sample(
@@ -135,24 +135,24 @@ class Decoder:
         length: int,
         temperature: float = 1.0,
         seed: int = 0,
-    ) -> Answer:
+    ) -> Decoded:
         """Tokens drawn from their probabilities, which a low temperature makes less
         alike; the sum is that of the probabilities as the network gives them."""
         options = tf.cast(temperature, tf.float32), _whole(seed)
         graph = self._graph("sample", self._sample)
-        found: Answer = graph(inputs, _whole(length), *options)
+        found: Decoded = graph(inputs, _whole(length), *options)
         return found
 
-    def beam(self, inputs: Mapping[str, Any], length: int, beams: int) -> Answer:
+    def beam(self, inputs: Mapping[str, Any], length: int, beams: int) -> Decoded:
         """The best sequences, by `scores_of`, of a beam search and the greedy search;
         with one beam, those of the greedy search."""
         if beams == 1:
             return self.greedy(inputs, length)
 
-        def best(inputs: Mapping[str, Any], length: Any) -> Answer:
+        def best(inputs: Mapping[str, Any], length: Any) -> Decoded:
             return self._beam(inputs, length, beams)
 
-        found: Answer = self._graph(f"beam {beams}", best)(inputs, _whole(length))
+        found: Decoded = self._graph(f"beam {beams}", best)(inputs, _whole(length))
         return found
 
     def _graph(self, name: str, function: Callable[..., Any]) -> Any:
@@ -163,14 +163,14 @@ class Decoder:
             )
         return self._graphs[name]
 
-    def _greedy(self, inputs: Mapping[str, Any], length: Any) -> Answer:
+    def _greedy(self, inputs: Mapping[str, Any], length: Any) -> Decoded:
         return self._follow(
             inputs, length, lambda chances, place: tf.argmax(chances, -1, tf.int32)
         )
 
     def _sample(
         self, inputs: Mapping[str, Any], length: Any, temperature: Any, seed: Any
-    ) -> Answer:
+    ) -> Decoded:
         def drawn(chances: Any, place: Any) -> Any:
             logits, seeds = chances / temperature, tf.stack([seed, place])
             return tf.random.stateless_categorical(logits, 1, seeds, tf.int32)[:, 0]
@@ -179,7 +179,7 @@ class Decoder:
 
     def _follow(
         self, inputs: Mapping[str, Any], length: Any, choose: Callable[[Any, Any], Any]
-    ) -> Answer:
+    ) -> Decoded:
         """One sequence of each example, each token chosen from logarithms of
         probabilities `(examples, tokens)`."""
         given = self._given(inputs, length)
@@ -216,7 +216,7 @@ class Decoder:
         )
         return ids, sums
 
-    def _beam(self, inputs: Mapping[str, Any], length: Any, beams: int) -> Answer:
+    def _beam(self, inputs: Mapping[str, Any], length: Any, beams: int) -> Decoded:
         given = self._given(inputs, length)
         examples = tf.shape(given)[0]
         memories = tf.nest.map_structure(

@@ -41,7 +41,7 @@ from kscale.ship.extras import check_extra
 from kscale.ship.formats import check_free, check_target, litert
 from kscale.ship.formats.base import remove_partial, write_whole
 from kscale.ship.packaging import bare_model
-from kscale.ship.runtimes import Trial
+from kscale.ship.runtimes import TimedOutputs
 from kscale.task.tasks import Task
 
 FOLDER = "compressed"
@@ -290,7 +290,7 @@ class Compressor:
         return self.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.tflite"
 
     @cached_property
-    def _plain_answers(self) -> dict[PartName, Trial]:
+    def _plain_answers(self) -> dict[PartName, TimedOutputs]:
         return {}
 
     def _scored(self, path: Path, part: PartName) -> dict[str, Any]:
@@ -298,11 +298,11 @@ class Compressor:
         plain = self._plain_answers
         if part not in plain:
             plain[part] = self._files.answers(self._path(Chain(), 0), part)
-        trial = plain[part] if path == self._path(Chain(), 0) else None
-        trial = trial or self._files.answers(path, part)
-        scores = self._files.scores(part, trial)
+        timed = plain[part] if path == self._path(Chain(), 0) else None
+        timed = timed or self._files.answers(path, part)
+        scores = self._files.scores(part, timed)
         scalings = self.subject.dataset.target_scaling
-        same = compared(self._task, scalings, trial.outputs, plain[part].outputs)
+        same = compared(self._task, scalings, timed.outputs, plain[part].outputs)
         size, packed = sizes_of(path)
         return {
             **scored_fields(scores),
@@ -310,8 +310,8 @@ class Compressor:
             "bytes": size,
             "gzip_bytes": packed,
             "agreement": same.agreement,
-            "latency_ms": trial.quantile(0.5),
-            "latency_high": trial.quantile(0.9),
+            "latency_ms": timed.quantile(0.5),
+            "latency_high": timed.quantile(0.9),
         }
 
 

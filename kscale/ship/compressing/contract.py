@@ -1,19 +1,14 @@
 """Method: a way to make a trained network smaller, as plain data and one function."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.engine.recipe import Recipe
 from kscale.networks.families.base import Spec
+from kscale.ship.runtimes import Arrays
 from kscale.task.objectives import Objective
-
-Examples = Mapping[str, NDArray[Any]]
-"""Inputs of an artifact by name, `(examples, ...)` each."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ What cannot be done raises an error whose text is one line.
 Check = Callable[[Subject, float], object]
 """Raises an error where a method cannot work with a subject and a share."""
 
-Quantize = Callable[[Path, Path, Examples], None]
+Quantize = Callable[[Path, Path, Arrays], None]
 """Makes a smaller LiteRT file of a float32 one, with examples of the training part."""
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kscale.ship.compressing.contract import Examples
 from kscale.ship.formats.base import converted
 from kscale.ship.micro import plain_file
-from kscale.ship.runtimes import load_arrays, save_arrays
+from kscale.ship.runtimes import Arrays, load_arrays, save_arrays
 
 _OF_WEIGHTS = ("int8-dynamic", "int8-weights", "int4")
 
 
-def quantize_file(name: str, source: Path, target: Path, examples: Examples) -> None:
+def quantize_file(name: str, source: Path, target: Path, examples: Arrays) -> None:
     """Write a float32 LiteRT file in fewer bits.
 
     Args:
@@ -57,7 +56,7 @@ def _tables(model: Any) -> Iterator[str]:
                 yield re.escape(get_tensor_name(graph.tensors[each.outputs[0]]))
 
 
-def _ranges(source: str, rows: Sequence[Examples], recipe: Any) -> Any:
+def _ranges(source: str, rows: Sequence[Arrays], recipe: Any) -> Any:
     """The least and the largest number of each tensor over all examples.
 
     `Quantizer.calibrate` takes moving averages of the extremes of single examples. Of a

@@ -15,8 +15,7 @@ from kscale.data.preprocessing.scaled import Scaled
 from kscale.networks.families.base import Spec
 from kscale.ship.artifacts import Artifact
 from kscale.ship.comparing import pairs_of
-from kscale.ship.compressing.contract import Examples
-from kscale.ship.runtimes import Trial, tried_apart
+from kscale.ship.runtimes import Arrays, TimedOutputs, tried_apart
 from kscale.task.evaluation import Scores, evaluate_test
 from kscale.task.objectives import Objective
 
@@ -53,7 +52,7 @@ class FileScorer:
         inside = tuple(name for name, item in made.items() if _is_inside(item))
         return Artifact(path, data.task, made, inside, data.reader)
 
-    def inputs(self, part: PartName, most: int) -> Examples:
+    def inputs(self, part: PartName, most: int) -> Arrays:
         """What files take for examples of a part, evenly spaced."""
         data, artifact = self.dataset.seen_by(self.spec), self.artifact(Path())
         chosen = spaced(len(data.parts[part]), most)
@@ -67,22 +66,22 @@ class FileScorer:
         inputs = self.dataset.parts[part].inputs.values()
         return int(min(max(_MOST_BYTES // sum(map(row_bytes, inputs)), 1), self.most))
 
-    def answers(self, path: Path, part: PartName) -> Trial:
+    def answers(self, path: Path, part: PartName) -> TimedOutputs:
         """What a file gives for examples of a part, by target.
 
         Raises:
             ExportError: The file does not run.
         """
-        trial = tried_apart(path, self.inputs(part, self._most(part)))
-        return replace(trial, outputs=self.artifact(path).given(trial.outputs))
+        timed = tried_apart(path, self.inputs(part, self._most(part)))
+        return replace(timed, outputs=self.artifact(path).given(timed.outputs))
 
-    def scores(self, part: PartName, trial: Trial) -> Scores:
+    def scores(self, part: PartName, timed: TimedOutputs) -> Scores:
         """What the answers to examples of a part reach."""
         data = self.dataset
         chosen = spaced(len(data.parts[part]), self._most(part))
         targets = data.seen_by(self.spec).parts[part].targets
         labels = {name: rows[chosen] for name, rows in targets.items()}
-        pairs = pairs_of(data.task, labels, trial.outputs)
+        pairs = pairs_of(data.task, labels, timed.outputs)
         return evaluate_test(self.objective, data.task, pairs)
 
 

@@ -47,7 +47,16 @@ class TrialError(KscaleError, RuntimeError):
 
 
 class WorkerLostError(KscaleError, RuntimeError):
-    """A machine that trained with others is gone, or failed."""
+    """A machine that trained with others is gone, or failed.
+
+    Args:
+        text: One line for the user.
+        is_gone: Whether the machine is gone, through no fault of the training.
+    """
+
+    def __init__(self, text: str, is_gone: bool = True) -> None:
+        super().__init__(text)
+        self.is_gone = is_gone
 
 
 class ClusterError(KscaleError, RuntimeError):

@@ -26,7 +26,6 @@ from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.readers import reader_from_json
 from kscale.errors import ExportError, KscaleError
 from kscale.naming import input_names
-from kscale.runs.folder import write_atomically
 from kscale.ship.formats.saved_model import signature_names
 from kscale.ship.prediction import Prediction, predict_files
 from kscale.ship.runtimes import RUNTIMES, Arrays, Runtime, open_file
@@ -166,17 +165,10 @@ class Artifact:
         raw = raw_inputs_of(self.preprocessing)
         return predict_files(self.answer, self.task, raw, self.reader, paths, top)
 
-    def write_beside(self, partial: Path | None = None) -> None:
-        """Write the description of the file beside the file.
-
-        Args:
-            partial: Where the file is before it is moved to its path.
-
-        Raises:
-            OSError: A file cannot be written.
-        """
+    def contents_beside(self, partial: Path) -> dict[Path, bytes]:
+        """What lies beside the file, by path, while the file is at a temporary path."""
         about = {
-            "file": _digest(partial or self.path),
+            "file": _digest(partial),
             "inputs": self.takes,
             "outputs": self._gives,
             "classes": {t.name: t.class_names for t in self.task.targets},
@@ -185,9 +177,10 @@ class Artifact:
             "reader": self.reader.to_json(),
             "task": self.task.to_json(),
         }
-        for path, content in self._texts.items():
-            write_atomically(path, content)
-        write_atomically(self.beside, json.dumps(about, indent=2).encode() + b"\n")
+        return {
+            **self._texts,
+            self.beside: json.dumps(about, indent=2).encode() + b"\n",
+        }
 
     @classmethod
     def open(cls, path: Path) -> "Artifact":

@@ -96,7 +96,7 @@ class _Written:
     task: Task | None = None
     spec: Spec | None = None
     check: Callable[[Path], None] = lambda path: None
-    finish: Callable[[Path, Path], None] = lambda path, partial: None
+    beside: Callable[[Path, Path], dict[Path, bytes]] = lambda path, partial: {}
 
 
 def export(
@@ -159,7 +159,7 @@ def export(
             )
         )
 
-    write_whole(path, write, lambda partial: written.finish(path, partial))
+    write_whole(path, write, lambda partial: written.beside(path, partial))
     record(run, found[0])
     _warn_of_bits(run, which)
     return found[0]
@@ -245,7 +245,7 @@ def _beside(
         lambda raw: answer(artifact.fed(raw)),
         tried,
         check=lambda path: check_free(*placed(path).all_beside),
-        finish=lambda path, partial: placed(path).write_beside(partial),
+        beside=lambda path, partial: placed(path).contents_beside(partial),
         **more,
     )
 

@@ -140,8 +140,8 @@ class Driver:
                 self.policy.seconds_to_limit,
             ).run()
             self.write_page(self.folder, self.recorded)
-        except WorkerLostError:
-            if self.may_be_blamed():  # counted as if this process had died
+        except WorkerLostError as lost:
+            if not lost.is_gone or self.may_be_blamed():  # as if this process had died
                 self._open.clear()
             raise
         finally:

@@ -234,13 +234,15 @@ def test_ctrl_c_is_no_death_of_the_process(tmp_path: Path) -> None:
     assert {training.status for training in run.trainings} == {"ok"}
 
 
-@pytest.mark.parametrize("may_be_blamed", [True, False])
+@pytest.mark.parametrize(
+    ("may_be_blamed", "is_gone"), [(True, True), (False, True), (False, False)]
+)
 def test_the_loss_of_a_machine_is_no_death_of_the_training(
-    tmp_path: Path, may_be_blamed: bool
+    tmp_path: Path, may_be_blamed: bool, is_gone: bool
 ) -> None:
     class Losing(Listener):
         def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
-            raise WorkerLostError("A worker was lost.")
+            raise WorkerLostError("A worker was lost.", is_gone)
 
     plan = plan_search(digits(), **HALVING)
     with (
@@ -256,7 +258,7 @@ def test_the_loss_of_a_machine_is_no_death_of_the_training(
             may_be_blamed=lambda: may_be_blamed,
         ).run()
     counted = list((tmp_path / "models").glob("*.attempts.json"))
-    assert bool(counted) is may_be_blamed
+    assert bool(counted) is (may_be_blamed or not is_gone)
 
 
 def test_an_error_of_a_listener_is_not_one_of_the_folder(tmp_path: Path) -> None:

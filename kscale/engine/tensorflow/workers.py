@@ -36,6 +36,9 @@ _GONE = (
     tf.errors.DeadlineExceededError,
     tf.errors.FailedPreconditionError,
 )
+_OF_STEP = (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError)
+"""Errors whose texts name the worker on which a step failed."""
+
 _TASK = re.compile(r"/job:\w+/(?:replica:\d+/)?task:\d+")
 
 
@@ -50,11 +53,13 @@ def together() -> Iterator[None]:
         yield
     except tf.errors.OpError as error:
         found = _TASK.findall(str(error))
-        is_gone = found or isinstance(error, _GONE)
+        names_gone = found and not isinstance(error, _OF_STEP)
+        is_gone = bool(names_gone) or isinstance(error, _GONE)
         why = f"gone: {(found or ['any'])[-1]}" if is_gone else reason_of(error)
         raise WorkerLostError(
             f"A worker was lost ({why}); the same command on every worker goes on from "
-            "the last checkpoint."
+            "the last checkpoint.",
+            is_gone,
         ) from error
 
 

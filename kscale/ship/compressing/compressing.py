@@ -225,7 +225,7 @@ class Compressor:
             write_whole(
                 path,
                 lambda new: self._write(chain, trained, new),
-                self._files.artifact(path).write_beside,
+                self._files.artifact(path).contents_beside,
             )
             size = find_family(trained.spec.family).size(trained.spec, self._task)
             found = {"spec": trained.spec, "params": size.params, "file": path.name}

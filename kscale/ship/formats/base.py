@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from glob import escape
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,22 +93,21 @@ def export_model(model: "keras.Model", task: Task, path: Path, form: Format) -> 
 def write_whole(
     path: Path,
     write: Callable[[Path], object],
-    write_beside: Callable[[Path], object] = lambda partial: None,
+    beside: Callable[[Path], Mapping[Path, bytes]] = lambda partial: {},
 ) -> None:
     """Write a file or a folder so that a reader sees all of it or none.
 
-    `write` gets a temporary path with the same end of the name. Then `write_beside` may
-    write files beside `path` that describe the new content, and the temporary path
-    replaces `path`. Temporary paths of killed processes are removed.
+    `write` gets a temporary path with the same end of the name. From that path,
+    `beside` gives the files that describe the new content, which lie beside `path`.
+    When all are written, temporary paths replace what was there. Temporary paths of
+    killed processes are removed.
 
     Raises:
         ExportError: The path cannot be written; the old content is still there.
     """
     # Keras knows the form of a file by the end of its name.
-    partial, old = (
-        path.with_name(f".{what}-{os.getpid()}-{path.name}")
-        for what in ("partial", "old")
-    )
+    partial, old = _temporary(path), _temporary(path, "old")
+    described: dict[Path, Path] = {}
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,11 @@ def write_whole(
         partial.touch()  # fails with an error of Python's, not of another library
         partial.unlink()
         write(partial)
-        write_beside(partial)
+        for each, content in beside(partial).items():
+            described[each] = _temporary(each)
+            described[each].write_bytes(content)
+        for each, new in described.items():
+            new.replace(each)
         if path.is_dir():
             path.rename(old)  # a folder with content is not replaced
         partial.replace(path)
@@ -126,19 +130,26 @@ def write_whole(
     finally:
         if old.exists() and not path.exists():
             old.rename(path)
-        _remove(partial)
-        _remove(old)
+        for each in (partial, old, *described.values()):
+            _remove(each)
         for folder in missing * (not path.exists()):
             with suppress(OSError):
                 folder.rmdir()
 
 
-def remove_partial(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes left half written of a file, or of all files."""
-    ends = name if name == "*" else escape(name)
-    for path in folder.glob(f".partial-*-{ends}"):
-        number = path.name.split("-")[1]
+def _temporary(path: Path, what: str = "partial") -> Path:
+    return path.with_name(f".{what}-{os.getpid()}-{path.name}")
+
+
+def remove_partial(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left half written of files whose names begin so, and
+    put back what they had moved away."""
+    found = (folder.glob(f".{what}-*-{escape(name)}*") for what in ("old", "partial"))
+    for path in chain.from_iterable(found):
+        what, number, whole = path.name.split("-", 2)
         if number.isdecimal() and not psutil.pid_exists(int(number)):
+            if what == ".old" and not path.with_name(whole).exists():
+                path.rename(path.with_name(whole))
             _remove(path)
 
 
@@ -169,8 +180,8 @@ def check_free(*paths: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):  # whose reason is that of the error being told
+    with suppress(OSError):  # whose reason is that of the error being told
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)

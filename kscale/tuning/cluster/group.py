@@ -273,7 +273,8 @@ def _errors(following: list[Any]) -> dict[int, Exception]:
 
 
 def _may_be_blamed(connection: Connection, following: list[Any]) -> bool:
-    """Whether a follower ended on a machine that lives, in a cluster that lives."""
+    """Whether a follower ended on a machine that lives, in a cluster that lives, and
+    not because another machine was gone."""
     import ray
 
     try:
@@ -283,7 +284,7 @@ def _may_be_blamed(connection: Connection, following: list[Any]) -> bool:
     ray.wait(following, timeout=_FAULT_SECONDS)
     return any(
         not is_of_node(error)
-        and not isinstance(getattr(error, "cause", None), WorkerLostError)
+        and not getattr(getattr(error, "cause", None), "is_gone", False)
         for error in _errors(following).values()
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -13,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from tensorflow.python.eager import context
 from warm_python import WarmPython
 
 from kscale import train
 from kscale.engine.strategies import leads_workers, missing_workers, worker_count
 from kscale.engine.tensorflow.devices import make_strategy
-from kscale.engine.tensorflow.workers import meet_within
-from kscale.errors import SpecError
+from kscale.engine.tensorflow.workers import meet_within, together
+from kscale.errors import SpecError, WorkerLostError
 from kscale.runs.folder import RecordedRun
+
+TASK = "/job:worker/replica:0/task:1"
 
 # Worker 1 is a fork of worker 0, and ends first.
 FORKED = """
@@ -212,6 +216,28 @@ def test_workers_that_are_asked_different_things_are_told(tmp_path: Path) -> Non
             assert last.startswith("Error: The workers were asked different things")
             assert process.returncode == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_gone"),
+    [
+        # Messages of TensorFlow name the device of a step, too.
+        (
+            tf.errors.ResourceExhaustedError(None, None, f"OOM on {TASK}/device:G"),
+            False,
+        ),
+        (tf.errors.UnavailableError(None, None, f"no heartbeat of {TASK}"), True),
+        (tf.errors.InternalError(None, None, f"{TASK} ended"), True),
+        (tf.errors.InternalError(None, None, "no kernel"), False),
+    ],
+)
+def test_a_worker_whose_step_failed_is_not_gone(
+    error: tf.errors.OpError, is_gone: bool
+) -> None:
+    with pytest.raises(WorkerLostError) as caught, together():
+        raise error
+    lost = pickle.loads(pickle.dumps(caught.value))  # as on the way from a follower
+    assert (lost.is_gone, f"gone: {TASK}" in str(lost)) == (is_gone, is_gone)
 
 
 def test_workers_are_missing_where_nobody_listens(

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kscale import ExportError, Run
 from kscale.cli import main
 from kscale.ship.formats import FORMATS, Format, export_model
-from kscale.ship.formats.base import write_whole
+from kscale.ship.formats.base import remove_partial, write_whole
 
 
 def test_an_exported_file_is_the_model_of_the_run(
@@ -85,19 +85,38 @@ def test_half_a_folder_is_not_left_and_the_old_one_stays(
 def test_what_stands_around_an_old_file_stays_where_the_new_one_cannot_be_described(
     tmp_path: Path,
 ) -> None:
-    path, killed = tmp_path / "a.tflite", tmp_path / ".partial-999999999-a.tflite"
+    path, words = tmp_path / "a.tflite", tmp_path / "a.tflite.words.txt"
+    killed = [tmp_path / f".partial-999999999-{each.name}" for each in (path, words)]
     other = tmp_path / ".partial-999999999-b.tflite"
-    for each in (path, killed, other):
+    for each in (path, words, *killed, other):
         each.write_text("old")
+    too_long = tmp_path / f"a.tflite.{300 * 'a'}"
 
-    def fail(partial: Path) -> None:
-        assert partial.read_text() == "new"
-        raise OSError("No space left on device")
+    def beside(partial: Path) -> dict[Path, bytes]:
+        return {words: partial.read_bytes(), too_long: b"new"}
 
-    with pytest.raises(ExportError, match="a.tflite cannot be written: No space left"):
-        write_whole(path, lambda partial: partial.write_text("new"), fail)
-    assert path.read_text() == "old"
-    assert {*tmp_path.iterdir()} == {path, other}  # of a killed process, nothing stays
+    with pytest.raises(ExportError, match="a.tflite cannot be written: File name too"):
+        write_whole(path, lambda partial: partial.write_text("new"), beside)
+    assert path.read_text() == words.read_text() == "old"
+    # Of a killed process, nothing stays.
+    assert {*tmp_path.iterdir()} == {path, words, other}
+    write_whole(
+        path, lambda partial: partial.write_text("new"), lambda _: {words: b"new"}
+    )
+    assert path.read_text() == words.read_text() == "new"
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_folder_that_a_killed_process_was_replacing_is_there_again(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    path, old = tmp_path / "saved", tmp_path / ".old-999999999-saved"
+    for each in (path, old) if is_replaced else (old,):
+        each.mkdir()
+        (each / "model").write_text("new" if each == path else "old")
+    remove_partial(tmp_path)
+    assert [*tmp_path.iterdir()] == [path]
+    assert (path / "model").read_text() == ("new" if is_replaced else "old")
 
 
 def test_an_error_of_a_library_for_a_full_disk_is_one_line(tmp_path: Path) -> None:

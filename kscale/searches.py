@@ -195,8 +195,8 @@ def plan(
     Args:
         {options}
         measure: Whether to train a few networks for some seconds, to know how fast this
-            machine is. Otherwise times come from past runs in `runs/`, if there are
-            any, and TensorFlow is not started.
+            machine is. Otherwise times come from past runs in `runs/` and beside `run`,
+            if there are any, and TensorFlow is not started.
 
     Raises:
         KscaleError: As `plan_search`.

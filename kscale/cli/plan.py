@@ -15,8 +15,8 @@ from kscale.cli.tune import planned, search_options, search_request
 @click.option(
     "--no-measure",
     is_flag=True,
-    help="Train nothing to time this machine: times come from past runs in runs/, or "
-    "none are given.",
+    help="Train nothing to time this machine: times come from past runs in runs/ "
+    "and beside --run, or none are given.",
 )
 @options.json_option
 @options.quiet_option

@@ -29,16 +29,19 @@ def this_machine() -> dict[str, Any]:
     }
 
 
-def remember_runs(costs: CostModel) -> int:
-    """Let a cost model learn from the latest runs in `runs/` on such a machine.
+def remember_runs(costs: CostModel, run: str | Path | None = None) -> int:
+    """Let a cost model learn from the latest runs on such a machine.
 
     Args:
         costs: Learns what trainings took, of whatever data.
+        run: Folder of a run, read with all beside it, as are the runs in `runs/`.
 
     Returns:
         How many runs it learned from.
     """
-    paths = sorted(Path("runs").glob(f"*/{RUN_FILE}"), key=os.path.getmtime)
+    rooms = {Path("runs").resolve(), Path(run or "runs/any").resolve().parent}
+    found = (path for room in rooms for path in room.glob(f"*/{RUN_FILE}"))
+    paths = sorted(found, key=os.path.getmtime)
     known = filter(None, (_costs_of(path.parent) for path in reversed(paths)))
     latest = [*islice(known, _MOST_RUNS)]  # older folders are not read
     for each in reversed(latest):

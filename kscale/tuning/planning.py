@@ -21,8 +21,8 @@ _TIMED = 6.0  # seconds, after which no further network is timed
 _MUCH = 1.2  # times the shortest of the times that a search may take
 _START = 3.0  # seconds of TensorFlow's start, where it is not started
 _UNKNOWN = (
-    "How long that takes is not known: nothing was measured, and no run in runs/ is of "
-    "a machine of this kind."
+    "How long that takes is not known: nothing was measured, and no run in runs/ or "
+    "beside --run is of a machine of this kind."
 )
 
 
@@ -34,7 +34,7 @@ def planned_search(
     Args:
         plan: The search, with the epochs that it will have.
         measure: Whether to train a few networks for some seconds, to know this machine;
-            if not, TensorFlow is not started, and times are those of runs in `runs/`.
+            if not, TensorFlow is not started, and times are those of past runs.
         most_seconds: Time of a rehearsal of the search.
     """
     costs = plan.cost_model()
@@ -65,7 +65,7 @@ def planned_search(
 
 def _remembered(plan: Plan, costs: CostModel) -> tuple[float, str]:
     """Seconds before the first training, and what the costs stand on, if anything."""
-    runs = remember_runs(costs)
+    runs = remember_runs(costs, plan.request.run)
     basis = f"Times are those of {counted(runs, 'run')} on a machine of this kind."
     return plan.seconds + _START, basis if runs else ""
 

@@ -58,8 +58,11 @@ def test_words_have_a_column_each_and_one_length_scale() -> None:
 
 
 def test_a_knob_that_a_draw_lacks_is_at_the_mean() -> None:
-    draws = [Draw(find_family("linear").spec(), 1e-3, 10, 10), *made_draws(5)]
-    assert np.isfinite(Features(draws).values).all()
+    linear = [Draw(find_family("linear").spec(), 1e-3, n, n) for n in (10, 900)]
+    values = Features([*linear, *made_draws(20)]).values
+    at_mean = np.isclose(values, 0.0)
+    assert at_mean[0].sum() == 2  # depth and width
+    assert (at_mean[0] == at_mean[1]).all() and not at_mean[2:, at_mean[0]].any()
 
 
 def test_a_vocabulary_of_0_is_all_words_and_not_the_fewest() -> None:

@@ -120,6 +120,10 @@ def test_past_runs_on_this_kind_of_machine_tell(elsewhere: Path, tiny_run: Run) 
     found = kscale.plan(digits(), measure=False, **asked)
     assert found.seconds and "those of 1 run " in found.basis
     assert found.to_line().endswith("s.")
+    (elsewhere / "runs").rename(elsewhere / "others")
+    beside = kscale.plan(digits(), measure=False, run="others/new", **asked)
+    assert beside.seconds and beside.basis == found.basis
+    copy = elsewhere / "others" / "tiny"
     about = json.loads((copy / "run.json").read_text())
     about["sessions"][0]["machine"]["cores"] += 1
     (copy / "run.json").write_text(json.dumps(about))

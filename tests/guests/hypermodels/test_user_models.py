@@ -29,6 +29,9 @@ from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.runs.folder import RESULTS_FILE
 from kscale.runs.records import Training
 from kscale.search.drawn import Aim
+from kscale.search.draws import Draw
+from kscale.search.features import Features
+from kscale.search.model import Observation, ScoreModel
 from kscale.searches import plan_search
 from kscale.task.tasks import Target, Task
 
@@ -191,6 +194,26 @@ def test_conditional_hyperparameters_are_drawn_where_they_are_active() -> None:
     (reason,) = own.pool.left_out
     assert "RuntimeError: eight is unlucky" in reason
     assert "made_models.py, line" in reason
+
+
+def test_what_is_not_active_makes_no_other_point_for_the_model_of_scores() -> None:
+    models, draws = UserModels(Conditional(), digits().task), list[Draw]()
+    points = [("plain", 1, 4), ("plain", 2, 16)]  # only these differ in nothing active
+    points += [("deep", 1, 4), ("deep", 2, 4), ("deep", 2, 16)]
+    for index, point in enumerate(points):
+        known = dict(zip(("kind", "number", "units"), point, strict=True))
+        drawn = models.draw(0, index, Aim(1, known))
+        assert drawn.size is not None
+        size = drawn.size
+        draws.append(Draw(drawn.spec, None, size.training_work, size.params))
+    features = Features(draws)
+    assert features.networks.tolist() == [0, 0, 1, 2, 3]
+    assert features.values[0].tolist() == features.values[1].tolist()
+    assert len({tuple(row) for row in features.values.tolist()}) == 4
+    model = ScoreModel(features.values, features.groups, features.networks)
+    expected = model.expect([Observation(0, 0.0, 0.5), Observation(4, 0.0, 0.9)])
+    assert expected.mean[0] == expected.mean[1] < expected.mean[4]
+    assert expected.deviation[0] == expected.deviation[1] < expected.deviation[2]
 
 
 def chosen(hp: Any) -> int:

@@ -78,6 +78,13 @@ all those of networks that use up memory traffic (mlp 4 x 1024) and of XLA.
     transformer 2 x 32         28,394   63.7      44.4   33.4   26.9      -         -
     transformer 2 x 64        105,930  104.9         -      -      -      -         -
 
+Measured again, idle, with today's code (commit cdd0f4cd, which compiles the first two):
+
+    fit, kscale                epoch, ms      first, s     second, s
+    mlp 2 x 64                 70,   2.1     4.0,  1.0     4.0,  0.1
+    mlp 3 x 256                92,    17     5.2,  1.6     5.1,  0.8
+    mlp 4 x 1024              796,   312    35.5, 14.2    34.7, 12.6
+
 So an epoch in one graph takes a tenth to all of the time of `fit`, the less the
 smaller the layers are, and the second training of a network saves its tracing. XLA
 makes epochs of the small mlp a fifth as long, and loses with convolutions, recurrent

@@ -287,7 +287,7 @@ def test_ctrl_c_ends_processes_too_and_shows_the_answer_so_far(
 def test_a_time_limit_ends_processes_and_their_checkpoints_go_on(
     tmp_path: Path, own: dict[str, str]
 ) -> None:
-    limit = ("--workers", "2", "--epochs", "2000", "--time", "40s")
+    limit = ("--workers", "2", "--epochs", "200000", "--time", "40s")
     with searching(tmp_path / "run", own, *limit) as search:
         assert search.end() == 0, search.told()
     check_words(search.told().splitlines())

@@ -5,7 +5,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from socket import gethostname, socketpair
 from typing import Any, cast
@@ -293,13 +294,14 @@ def test_when_time_is_up_all_processes_write_their_checkpoints(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_disk_that_takes_no_checkpoint_ends_the_search(tmp_path: Path) -> None:
     """With the sentence that it has in one process."""
-    models = tmp_path / "run" / "models"
+    models, numbers = tmp_path / "run" / "models", count()
 
     class Breaking(Listener):
         def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
-            if job.stage == "search" and models.is_dir():
-                models.rename(tmp_path / f"gone {epochs}")
-                models.touch()
+            while job.stage == "search" and models.is_dir():
+                models.rename(tmp_path / f"gone {next(numbers)}")
+                with suppress(IsADirectoryError):  # a worker may make the folder again
+                    models.touch()
 
     with pytest.raises(ResultsError, match="models/.* cannot be written: File exists"):
         tune(digits(), run=tmp_path / "run", listener=Breaking(), **LONG)

@@ -246,15 +246,19 @@ def test_one_is_no_plural() -> None:
     assert not any(" 1 rows" in n or "1 seeds" in n for n in notes(digits_results()))
 
 
+def measured_fit(trained: Training, **more: Any) -> DeviceFit:
+    """A measurement of a network, below what was predicted."""
+    fields = {"flash": 20_100, "ram": 4_000, **more}
+    return DeviceFit(
+        spec=trained.spec, predicted_flash=20_000, predicted_ram=5_000, **fields
+    )
+
+
 def test_what_the_int8_files_of_finalists_reach_is_told() -> None:
     trained = searched(0.7, 0.8)
     first, second = (
-        DeviceFit(
-            spec=training.spec,
-            predicted_flash=20_000,
-            predicted_ram=5_000,
-            flash=20_100,
-            ram=4_000,
+        measured_fit(
+            training,
             training=training.key,
             score=training.score - 0.05,
             stderr=0.01,
@@ -280,15 +284,7 @@ def test_what_the_int8_files_of_finalists_reach_is_told() -> None:
 
 def test_a_network_that_was_measured_and_not_scored_is_not_called_unmeasured() -> None:
     (trained,) = searched(0.7)
-    fit = DeviceFit(
-        spec=trained.spec,
-        predicted_flash=20_000,
-        predicted_ram=5_000,
-        flash=20_100,
-        ram=4_000,
-        training=trained.key,
-        unscored="MemoryError: too large",
-    )
+    fit = measured_fit(trained, training=trained.key, unscored="MemoryError: too large")
     report = make_report(made_run(budget={"max_ram": 5_200}), [trained, fit])
     found = [*map(str, report.notes)]
     assert has(found, "was not scored as int8 file: MemoryError: too large.")
@@ -298,13 +294,7 @@ def test_a_network_that_was_measured_and_not_scored_is_not_called_unmeasured() -
 def test_a_network_that_turns_out_not_to_fit_a_device_is_named() -> None:
     trained = searched(0.7, 0.8, 0.9)
     fits = [
-        DeviceFit(
-            spec=training.spec,
-            predicted_flash=20_000,
-            predicted_ram=5_000,
-            flash=20_100,
-            ram=ram,
-        )
+        measured_fit(training, ram=ram)
         for training, ram in zip(trained, (4_000, 4_900, 5_300), strict=True)
     ]
     budget = {"max_ram": 5_200}

@@ -27,7 +27,6 @@ SIZES = {
 }
 """Depth and width of the networks of each family, the small one first."""
 SEED, RATE = 0, 1e-3
-RATE = 1e-3
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import chain
 from statistics import fmean, median
 
 import numpy as np
@@ -275,10 +275,9 @@ class _View:
         """New candidates and next rungs, the most promising first."""
         closed = {*self.state.begun, *self.searcher.refused}
         if self.may_begin:
-            yield from (self._next(at) for at in self._first() if at not in closed)
-        if self.expected is None and self.may_begin:
-            others = (at for at in range(len(self.candidates)) if at not in closed)
-            yield from map(self._next, others)
+            others = range(len(self.candidates)) if self.expected is None else ()
+            places = (at for at in chain(self._first, others) if at not in closed)
+            yield from map(self._next, places)
         if self.expected is None:
             return
         gains = self.gains
@@ -286,7 +285,8 @@ class _View:
         yield from self._by_worth(np.array(order[:_SHORTLIST], np.int64))
         yield from map(self._next, order[_SHORTLIST:])
 
-    def _first(self) -> Iterator[int]:
+    @cached_property
+    def _first(self) -> Sequence[int]:
         """The first networks, with others in place of dear ones."""
 
         def cost(place: int) -> float:
@@ -295,8 +295,11 @@ class _View:
         number = len(self.candidates)
         most = _DEAR * median(map(cost, range(0, number, -(-number // _CONTENDERS))))
         spare = (place for place in self.searcher.spare if cost(place) <= most)
-        for place in self.searcher.first:
-            yield from [place] if cost(place) <= most else islice(spare, 1)
+        # One for each that is dear, while there are any.
+        instead = (
+            at if cost(at) <= most else next(spare, None) for at in self.searcher.first
+        )
+        return [at for at in instead if at is not None]
 
     def _by_worth(self, places: Places) -> Iterator[Job]:
         """Jobs of candidates up to any of their rungs, by what they are expected to

@@ -76,7 +76,8 @@ class Covariance:
 
 
 class Process:
-    """Networks for one set of hyperparameters, conditioned on rows one after another.
+    """A Gaussian process of the candidates' scores, for one set of hyperparameters. The
+    process is conditioned on rows, one after another.
 
     Args:
         networks: Number of the network of each candidate.

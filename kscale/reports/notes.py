@@ -243,14 +243,17 @@ def _on_device(report: Report) -> Iterator[Note]:
         elif row.fit.status == "failed":
             yield Note(f"{row.label} was not measured: {row.fit.reason}.")
         elif row.fit.unscored:
-            yield Note(f"{row.label} was not scored as int8 file: {row.fit.unscored}.")
+            part = " on the test part" * (row.fit.score is not None)
+            why = row.fit.unscored
+            yield Note(f"{row.label} was not scored{part} as int8 file: {why}.")
 
 
 def _in_int8(report: Report) -> Iterator[Note]:
     """What the int8 files of finalists reach, beside their weights in float32."""
     texts = [
         f"{row.label} {with_error(report.objective, fit.score, fit.stderr)}"
-        f"{report.unit} (those weights in float32 "
+        f"{report.unit}{_of_some(fit.examples, trained.examples)} (those weights in "
+        "float32 "
         f"{with_error(report.objective, trained.score, trained.stderr)})"
         for row in report.networks
         if row.int8
@@ -261,6 +264,12 @@ def _in_int8(report: Report) -> Iterator[Note]:
             f"Run as int8 files on the validation part: {'; '.join(texts)}. The scores "
             "of float32 choose among networks."
         )
+
+
+def _of_some(examples: int | None, of: int) -> str:
+    if examples is None or examples >= of:
+        return ""
+    return f" on {examples:,} of {of:,} examples"
 
 
 def _budget(report: Report, best: Row) -> Iterator[Note]:

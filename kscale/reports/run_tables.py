@@ -52,7 +52,10 @@ _FIGURES = (
 )
 """Attributes of a row that CSV and JSON hold, in their order."""
 
-_INT8 = ("score", "stderr", "test_score", "test_stderr")
+_INT8 = (
+    *("score", "stderr", "examples"),
+    *("test_score", "test_stderr", "test_examples"),
+)
 
 
 def report_text(

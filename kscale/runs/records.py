@@ -338,8 +338,9 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
             arena, as predicted before training.
         flash, ram: Bytes as measured of the trained network; None if they were not.
         training: Key of the training whose weights the file that was measured has.
-        score, stderr: Of that file on the validation part; None if not scored.
-        test_score, test_stderr: On the test part; None but for answers.
+        score, stderr, examples: Of that file on the validation part, of which a short
+            time allows a few examples only; None if not scored.
+        test_score, test_stderr, test_examples: On the test part; None but for answers.
         status, reason: Whether the network could be measured, and why not.
         unscored: Why the file has no score, or none on the test part.
         seconds: Time of converting and measuring.
@@ -353,8 +354,10 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
     training: str = ""
     score: Number | None = None
     stderr: Amount | None = None
+    examples: Count | None = None
     test_score: Number | None = None
     test_stderr: Amount | None = None
+    test_examples: Count | None = None
     status: Status = "ok"
     reason: str = ""
     unscored: str = ""

@@ -104,7 +104,8 @@ def flat_of(
 
 
 def promising_of(history: Sequence[Training], beliefs: Beliefs | None) -> list[Entry]:
-    """Networks that were trained, however short, the most promising first.
+    """Networks that were trained, however short, the most promising first; without
+    those that failed before their full length, which never get there.
 
     Where the code of a user's model decides the learning rate, a searcher knows none,
     but the trainings tell which it was.
@@ -113,8 +114,10 @@ def promising_of(history: Sequence[Training], beliefs: Beliefs | None) -> list[E
     for entry in entries_of(history):
         found |= {(entry.spec, rate): entry for rate in (None, entry.learning_rate)}
     trained = beliefs.trained if beliefs is not None else ()
+    failed = {(t.spec, t.learning_rate) for t in history if t.status == "failed"}
     places = [(belief.spec, belief.learning_rate) for belief in trained]
-    return [found[place] for place in places if place in found]
+    ranked = ((place, found[place]) for place in places if place in found)
+    return [each for place, each in ranked if each.is_full or place not in failed]
 
 
 def _spent(

@@ -275,8 +275,10 @@ class _View:
         """New candidates and next rungs, the most promising first."""
         closed = {*self.state.begun, *self.searcher.refused}
         if self.may_begin:
+            are_missing = len(self.state.begun) < len(self.searcher.first)
+            first = self._first if are_missing else ()
             others = range(len(self.candidates)) if self.expected is None else ()
-            places = (at for at in chain(self._first, others) if at not in closed)
+            places = (at for at in chain(first, others) if at not in closed)
             yield from map(self._next, places)
         if self.expected is None:
             return

@@ -64,8 +64,8 @@ class StagedSearcher:
     An effort is a limit of the same kind on the seconds of all trainings, but keeps two
     finalists, and need not be used up. The winner that an effort is measured by is the
     network that the searcher finds most promising, or else the best so far; while
-    nothing larger was tried, the largest. While a baseline is better than what the
-    searcher finds promising, the dearest network of the search takes that place.
+    nothing larger was tried, the largest. While a baseline is better than every
+    network of full length, the dearest network of the search takes that place.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -210,7 +210,7 @@ class StagedSearcher:
         elif beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
             if self._is_behind(history):
-                specs = dict.fromkeys(training.spec for training in searched)
+                specs = dict.fromkeys(t.spec for t in searched if t.status == "ok")
                 spec = max(specs, key=lambda each: allowance.alone(self._full(each)))
         elif best is None or best.params >= max(t.params for t in searched):
             assert self.largest is not None

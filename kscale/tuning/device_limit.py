@@ -30,7 +30,10 @@ from kscale.tuning.plan import Plan
 
 logger = logging.getLogger(__name__)
 
-_FIELDS = {"validation": ("score", "stderr"), "test": ("test_score", "test_stderr")}
+_FIELDS = {
+    "validation": ("score", "stderr", "examples"),
+    "test": ("test_score", "test_stderr", "test_examples"),
+}
 _FEWEST = 200  # examples to score a file on, if there are so many
 
 
@@ -119,14 +122,15 @@ class DeviceCheck:
         return finalists, [*{entry.spec: entry for entry in found}.values()]
 
     def _due(self) -> dict[Spec, Entry]:
-        """Finalists and answers that were not measured with these weights, by spec."""
+        """Finalists and answers that were not measured with these weights, by spec; of
+        a spec with several learning rates, an answer before another finalist."""
         finalists, answers = self._answers()
-        waiting = (*finalists, *answers)
-        keys = {training.key for entry in waiting for training in entry.results}
         return {
-            entry.spec: entry
-            for entry in waiting
-            if (fit := entry.fit) and fit.status == "ok" and fit.training not in keys
+            spec: entry
+            for spec, entry in {e.spec: e for e in (*finalists, *answers)}.items()
+            if (fit := entry.fit)
+            and fit.status == "ok"
+            and fit.training not in {training.key for training in entry.results}
         }
 
     def _measured(
@@ -160,8 +164,8 @@ class DeviceCheck:
                     seconds=fit.seconds,
                 )
             found = scorer.scores(part, scorer.answers(path, part))
-            scores = zip(_FIELDS[part], (found.score, found.stderr), strict=True)
-            fit = replace(fit, **dict(scores))
+            scores = found.score, found.stderr, found.examples
+            fit = replace(fit, **dict(zip(_FIELDS[part], scores, strict=True)))
         except MissingPackageError:
             raise
         except Exception as error:  # Keras and the quantizer may fail in any way

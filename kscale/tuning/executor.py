@@ -1,5 +1,6 @@
 """Executors: what runs the members of jobs. The default runs them in this process."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -101,9 +102,13 @@ class LocalExecutor:
         self._waiting.append(assignment)
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Run the next assignment to its end, with others that suit its program."""
-        if not self._waiting:
-            return ()
+        """Run the next assignment to its end, with others that suit its program; what
+        has waited until its time was over is not begun."""
+        now = time.monotonic()
+        late = [a for a in self._waiting if a.start is None and a.deadline < now]
+        if late or not self._waiting:
+            self._waiting = deque(a for a in self._waiting if a not in late)
+            return [Outcome(each, None) for each in late]
         trainer = self._trainer_of(self._waiting[0].job.spec)
         alike = [a for a in self._waiting if self._trainer_of(a.job.spec) is trainer]
         group = trainer.group(alike)

@@ -267,9 +267,8 @@ def test_what_the_int8_files_of_finalists_reach_is_told() -> None:
         for training in trained
     )
     of_other_weights = replace(first, training="of another rate")
-    report = make_report(
-        made_run(budget={"max_ram": 5_200}), [*trained, of_other_weights, second]
-    )
+    asked = made_run(budget={"max_ram": 5_200})
+    report = make_report(asked, [*trained, of_other_weights, second])
     (note,) = [str(each) for each in report.notes if "int8" in str(each)]
     assert "cnn 3 x 16 75.00 ± 1.00 % (those weights in float32 80.00" in note
     assert "cnn 2 x 16" not in note
@@ -280,15 +279,22 @@ def test_what_the_int8_files_of_finalists_reach_is_told() -> None:
     assert found["best"]["int8"]["score"] == second.score
     assert found["best"]["int8"]["test_score"] == 0.71
     assert [row["int8"] for row in found["rows"][1:]] == [None]
+    some = replace(second, examples=50)
+    short = str(make_report(asked, [*trained, some]).notes)
+    assert f"on 50 of {trained[1].examples} examples (those" in short
 
 
 def test_a_network_that_was_measured_and_not_scored_is_not_called_unmeasured() -> None:
     (trained,) = searched(0.7)
     fit = measured_fit(trained, training=trained.key, unscored="MemoryError: too large")
-    report = make_report(made_run(budget={"max_ram": 5_200}), [trained, fit])
+    budget = {"max_ram": 5_200}
+    report = make_report(made_run(budget=budget), [trained, fit])
     found = [*map(str, report.notes)]
     assert has(found, "was not scored as int8 file: MemoryError: too large.")
     assert not has(found, "was not measured")
+    half = replace(fit, score=0.65, stderr=0.01)
+    found = [*map(str, make_report(made_run(budget=budget), [trained, half]).notes)]
+    assert has(found, "was not scored on the test part as int8 file: MemoryError")
 
 
 def test_a_network_that_turns_out_not_to_fit_a_device_is_named() -> None:

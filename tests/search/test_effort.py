@@ -59,7 +59,7 @@ def whole(spec: Spec) -> float:
 
 def made_search(
     staged: StagedSearcher,
-    score: Callable[[Job], float] = size_helps,
+    score: Callable[[Job], float | None] = size_helps,
     seconds: Callable[[Job], float] = seconds,
     time: float = float("inf"),
     history: Sequence[Training] = (),
@@ -149,6 +149,13 @@ def test_while_a_baseline_is_ahead_the_dearest_network_is_what_counts(
     left = staged.within(search.history, (), Allowance(cost=cost, alone=cost)).seconds
     seconds = EFFORTS["thorough"].trainings * unit(map(whole, tried))
     assert left == pytest.approx(seconds - spent(search.history))
+    huge = msgspec.structs.replace(
+        search.history[-1], spec=LARGEST, status="failed", score=None, seconds=0.0
+    )
+    beside = staged.within(
+        [*search.history, huge], (), Allowance(cost=cost, alone=cost)
+    )
+    assert beside.seconds == pytest.approx(left)
 
 
 def test_a_promising_network_that_was_never_trained_whole_becomes_a_finalist() -> None:
@@ -263,6 +270,27 @@ def test_scores_that_are_all_alike_end_no_search_before_full_trainings(
     jobs = [job for job in made_search(staged, score).run() if job.stage == "search"]
     whole = [score(job) for job in jobs if job.epochs_to == EPOCHS]
     assert len(jobs) > 12 and max(whole) > most - 0.03
+
+
+def test_a_network_that_fails_after_a_short_training_keeps_no_search_going() -> None:
+    """Such a network is promising for ever, and never has its full length."""
+    star: list[tuple[Spec, float | None]] = []
+
+    def score(job: Job) -> float | None:
+        network = job.spec, job.learning_rates[0]
+        if job.epochs_to < EPOCHS:
+            star[:] = star or [network]
+            return 0.9 if network in star else 0.7
+        return None if network in star else 0.8
+
+    inner = SEARCHERS["auto"](made_settings(POOL, 150))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, stop_when_flat=True)
+    search = made_search(staged, score)
+    jobs = search.run()
+    failed = [t for t in search.history if t.status == "failed"]
+    assert [(t.spec, t.learning_rate) for t in failed] == star
+    assert staged.flat([t for t in search.history if t.stage == "search"])
+    assert star[0] not in {(job.spec, job.learning_rates[0]) for job in finals_of(jobs)}
 
 
 @pytest.mark.parametrize("epochs", [1, EPOCHS])

@@ -80,6 +80,19 @@ def test_weights_of_the_search_are_measured_again_as_those_of_finalists(
     assert fit.status == "failed"
 
 
+def test_an_answer_is_measured_beside_a_finalist_of_another_learning_rate(
+    plan: Plan, finalist: Training
+) -> None:
+    answer = replace(finalist, key="finalist-1", learning_rate=0.1, score=0.95)
+    recorded: list[Record] = [finalist, fit_of(finalist), answer]
+    check = DeviceCheck(plan, recorded, recorded.append, print, no_path)
+    check.run()
+    check.run()
+    *_, fit = recorded
+    assert len(recorded) == 4 and isinstance(fit, DeviceFit)
+    assert fit.status == "failed"  # as all do without a path
+
+
 def test_weights_that_cannot_be_had_end_the_search_and_are_no_record(
     plan: Plan, recorded: list[Record]
 ) -> None:

@@ -278,6 +278,17 @@ def test_only_what_has_begun_is_blamed_for_a_death(tmp_path: Path) -> None:
     assert blamed == [{(0, 0), (0, 1)}] * 2 + [{(1, 0)}]
 
 
+def test_what_waited_until_its_time_was_over_is_not_begun(tmp_path: Path) -> None:
+    executor = LocalExecutor(lambda spec: made_trainer())
+    late = MemberWeights(tmp_path, replace(made_job(), index=1), 0).begin(-1.0)
+    for each in (MemberWeights(tmp_path, made_job(epochs=1), 0).begin(), late):
+        executor.submit(each)
+    assert executor.finished() == [Outcome(late, None)]
+    assert not late.target.exists()
+    (done,) = executor.finished()
+    assert done.training and done.training.status == "ok"
+
+
 def test_members_at_once_leave_the_records_that_each_leaves_alone(
     tmp_path: Path,
 ) -> None:

@@ -103,7 +103,8 @@ def write_whole(
     killed processes are removed.
 
     Raises:
-        ExportError: The path cannot be written; the old content is still there.
+        ExportError: The path cannot be written; the old content is still there. Files
+            beside the path may be new, where only the last step fails.
     """
     # Keras knows the form of a file by the end of its name.
     partial, old = _temporary(path), _temporary(path, "old")

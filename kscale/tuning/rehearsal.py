@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kscale.runs.records import Training
+from kscale.search.affording import of_seeds
 from kscale.search.contract import Job, Outlook, derived_seed
 from kscale.tuning.costs import CostModel
 from kscale.tuning.plan import Plan
@@ -81,33 +82,41 @@ def rehearse(
     Args:
         plan: The search.
         costs: What trainings take, by which the clock of the search goes; its networks
-            are new before the rehearsal, and trained afterwards.
+            are new before the rehearsal, and trained afterwards. The searcher does not
+            know these costs: a search begins with typical ones, and so chooses networks
+            that are dearer on this machine than it expects.
         spent: Seconds of the time limit that are over before the first training.
         most_seconds: Time of the rehearsal; what is left then is of the outlook.
         luck: Decides how networks and seeds vary.
     """
     costs.restart()
+    expected = plan.cost_model()  # what the search knows, from what it has trained
     searcher, began, clock = plan.searcher(), time.monotonic(), 0.0
     policy = TimePolicy(plan.request.time_limit, spent, lambda: clock)
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
     while time.monotonic() - began < most_seconds:
-        job = searcher.propose(history, (), policy.allowance(costs.cost, costs.alone))
+        allowance = policy.allowance(expected.cost, expected.alone)
+        job = searcher.propose(history, (), allowance)
         if not isinstance(job, Job):
             rest = Outlook()
             break
-        seconds = costs.spend(job)
-        policy.keep(costs.answer(job.spec))
-        clock += seconds
-        jobs.append((job, seconds))
-        history += _made_up(plan, job, seconds / len(job.seeds), luck)
+        times = [costs.spend(of_seeds(job, 1)) for _ in job.seeds]
+        clock += sum(times)
+        jobs.append((job, sum(times)))
+        for training in _made_up(plan, job, times, luck):
+            expected.see(training)
+            history.append(training)
+        policy.keep(expected.answer(job.spec))
     else:
         rest = searcher.outlook(history, ())
     return Rehearsal(tuple(jobs), rest, time.monotonic() - began)
 
 
-def _made_up(plan: Plan, job: Job, seconds: float, luck: int) -> Iterator[Training]:
-    """Trainings of a job as they might end."""
+def _made_up(
+    plan: Plan, job: Job, times: Sequence[float], luck: int
+) -> Iterator[Training]:
+    """Trainings of a job as they might end, each after its seconds."""
     size, examples = plan.size(job.spec), len(plan.dataset.validation)
     whole = _REMAINING + _AVOIDABLE * (max(size.params, 1) / 1000) ** _POWER
     left = 1 - np.arange(1, job.epochs_to + 1) / plan.recipe.epochs
@@ -126,7 +135,7 @@ def _made_up(plan: Plan, job: Job, seconds: float, luck: int) -> Iterator[Traini
             full_epochs=plan.recipe.epochs,
             score=float(scores[-1]),
             stderr=stderr,
-            seconds=seconds,
+            seconds=times[member],
             examples=examples,
             curve={"loss": found.tolist(), "score": scores.tolist()},
         )

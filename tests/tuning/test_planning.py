@@ -68,6 +68,20 @@ def test_of_rehearsals_that_differ_by_luck_the_middle_one_is_planned() -> None:
     assert sum(seconds for _, seconds in likely.jobs) == sorted(times)[2]
 
 
+def test_a_rehearsed_search_learns_costs_only_by_training() -> None:
+    """As a search does, which so begins with networks that are dear on its machine."""
+    plan = small_plan(max_params=20_000, settings={})
+    costs = plan.cost_model()
+    begun = [job for job, _ in rehearse(plan, costs).jobs if job.stage == "search"]
+    sizes = {job: plan.size(job.spec) for job in begun}
+    for job in sorted(begun, key=lambda job: sizes[job].layers):
+        seconds = 0.01 * 2.0 ** sizes[job].layers  # far more by the layer than usual
+        costs.see(job.training(0, sizes[job], seconds=seconds))
+    jobs = [job for job, _ in rehearse(plan, costs).jobs if job.stage == "search"]
+    assert costs.cost(jobs[0]) > 10 * plan.cost_model().cost(jobs[0])
+    assert jobs[0] == begun[0]
+
+
 def test_halving_is_rehearsed_by_rungs() -> None:
     plan = small_plan(searcher="halving")
     jobs = [job for job, _ in rehearse(plan, plan.cost_model()).jobs]
@@ -78,7 +92,7 @@ def test_halving_is_rehearsed_by_rungs() -> None:
 def test_a_rehearsal_ends_with_the_time_limit() -> None:
     asked = {"max_params": 20_000, "trials": 60, "epochs": 40, "settings": {}}
     plan, unlimited = small_plan(**asked, time_limit=10.0), small_plan(**asked)
-    jobs = rehearse(plan, plan.cost_model(), spent=4.0).jobs
+    jobs = rehearse(plan, plan.cost_model(), spent=4.0, most_seconds=60.0).jobs
     assert 3.0 < sum(seconds for _, seconds in jobs) < 6.0
     assert jobs[-1][0].stage == "finalist"
     assert len(jobs) < len(rehearse(unlimited, unlimited.cost_model()).jobs) / 2

@@ -52,11 +52,12 @@ def likely_rehearsal(
 
     Args:
         plan, costs, spent: As of `rehearse`.
-        most_seconds: Time of a rehearsal, and time after which no other begins.
+        most_seconds: Time of a rehearsal, and time after which no other begins, both
+            of this thread's computing: else a busy machine would cut them short.
     """
-    until = time.monotonic() + most_seconds
+    until = time.thread_time() + most_seconds
     found: list[tuple[float, Rehearsal]] = []
-    while len(found) < _REHEARSALS and (not found or time.monotonic() < until):
+    while len(found) < _REHEARSALS and (not found or time.thread_time() < until):
         made = rehearse(plan, costs, spent, most_seconds, len(found))
         seconds = sum(each for _, each in made.jobs) + costs.cost_of(made.rest)
         found.append((seconds, made))
@@ -86,16 +87,17 @@ def rehearse(
             know these costs: a search begins with typical ones, and so chooses networks
             that are dearer on this machine than it expects.
         spent: Seconds of the time limit that are over before the first training.
-        most_seconds: Time of the rehearsal; what is left then is of the outlook.
+        most_seconds: Computing time of the rehearsal; what is left then is of the
+            outlook, within the effort and the time limit.
         luck: Decides how networks and seeds vary.
     """
     costs.restart()
     expected = plan.cost_model()  # what the search knows, from what it has trained
-    searcher, began, clock = plan.searcher(), time.monotonic(), 0.0
+    searcher, began, clock = plan.searcher(), time.thread_time(), 0.0
     policy = TimePolicy(plan.request.time_limit, spent, lambda: clock)
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
-    while time.monotonic() - began < most_seconds:
+    while time.thread_time() - began < most_seconds:
         allowance = policy.allowance(expected.cost, expected.alone)
         job = searcher.propose(history, (), allowance)
         if not isinstance(job, Job):
@@ -109,8 +111,19 @@ def rehearse(
             history.append(training)
         policy.keep(expected.answer(job.spec))
     else:
-        rest = searcher.outlook(history, ())
-    return Rehearsal(tuple(jobs), rest, time.monotonic() - began)
+        allowance = policy.allowance(expected.cost, expected.alone)
+        left = searcher.within(history, (), allowance).seconds
+        rest = _affordable(searcher.outlook(history, ()), costs, left)
+    return Rehearsal(tuple(jobs), rest, time.thread_time() - began)
+
+
+def _affordable(rest: Outlook, costs: CostModel, left: float) -> Outlook:
+    """What is left of a search, in so many seconds at most: an outlook has all trials,
+    and an effort or a time limit mostly ends a search before."""
+    known = costs.cost_of(replace(rest, trainings=0.0, work=0.0))
+    further = costs.cost_of(rest) - known
+    part = min(1.0, max(left - known, 0.0) / further) if further else 0.0
+    return replace(rest, trainings=part * rest.trainings, work=part * rest.work)
 
 
 def _made_up(

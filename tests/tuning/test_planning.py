@@ -92,7 +92,7 @@ def test_halving_is_rehearsed_by_rungs() -> None:
 def test_a_rehearsal_ends_with_the_time_limit() -> None:
     asked = {"max_params": 20_000, "trials": 60, "epochs": 40, "settings": {}}
     plan, unlimited = small_plan(**asked, time_limit=10.0), small_plan(**asked)
-    jobs = rehearse(plan, plan.cost_model(), spent=4.0, most_seconds=60.0).jobs
+    jobs = rehearse(plan, plan.cost_model(), spent=4.0).jobs
     assert 3.0 < sum(seconds for _, seconds in jobs) < 6.0
     assert jobs[-1][0].stage == "finalist"
     assert len(jobs) < len(rehearse(unlimited, unlimited.cost_model()).jobs) / 2
@@ -102,6 +102,17 @@ def test_what_is_not_rehearsed_is_in_the_outlook() -> None:
     plan = small_plan(searcher="halving")
     rehearsal = rehearse(plan, plan.cost_model(), most_seconds=0.0)
     assert not rehearsal.jobs and rehearsal.rest.jobs
+
+
+@pytest.mark.parametrize("asked", [{"effort": "normal"}, {"time_limit": 30.0}])
+def test_a_rehearsal_that_is_cut_short_stays_within_the_limits(
+    asked: dict[str, Any],
+) -> None:
+    """An outlook of a model's search has every trial, and so hundreds of trainings."""
+    plan = small_plan(max_params=20_000, settings={}, trials=None, **asked)
+    rehearsal = rehearse(plan, costs := plan.cost_model(), most_seconds=0.0)
+    assert not rehearsal.jobs and rehearsal.rest.trainings
+    assert costs.cost_of(rehearsal.rest) < 31.0
 
 
 def test_without_measuring_or_past_runs_no_time_is_given(elsewhere: Path) -> None:

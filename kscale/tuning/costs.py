@@ -81,6 +81,11 @@ class CostModel:
         self._kept: dict[Spec, None] = {}  # those whose programs the engine has
         self._rates = cache(self._fitted)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether costs stand on any training; if not, they are typical ones."""
+        return bool(self._seen)
+
     def see(self, training: Training) -> None:
         """Take what a training took; failed ones do not count."""
         epochs = training.epochs - training.epochs_from

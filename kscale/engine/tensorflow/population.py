@@ -104,6 +104,7 @@ class Population(EpochProgram):
             tf.Variable(tf.zeros((count, *each.shape), each.dtype), trainable=False)
             for each in self._common.variables
         ]
+        self._state = self._stacked
         self._trace()
 
     def hold(self, chosen: Masks) -> None:

@@ -58,8 +58,8 @@ def made_loop(
     """A network of a spec, ready to train on one device unless asked otherwise."""
     data = dataset or digits()
     network = family_network(spec, data.task, parametrization)
-    placed = PlacedData(data, chunk_bytes=chunk_bytes)
     devices = strategy or tf.distribute.get_strategy()
+    placed = PlacedData(data, chunk_bytes=chunk_bytes, strategy=devices)
     program = EpochProgram(
         *(network, placed, recipe, devices, compiled),
         on_device=on_device,

@@ -29,7 +29,7 @@ from kscale.engine.tensorflow.compiling import (
     make_optimizer,
 )
 from kscale.engine.tensorflow.decoding import Decoder, decoder_of
-from kscale.engine.tensorflow.devices import are_gpus, device_of
+from kscale.engine.tensorflow.devices import are_gpus, device_of, laid
 from kscale.engine.tensorflow.placing import (
     CHUNK_BYTES,
     PlacedData,
@@ -215,14 +215,12 @@ class EpochProgram:
         return [total / len(order)]
 
     def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:
-        if self._replicas == 1:
-            return self._run_on_one(tf.constant(order), inputs, targets)
         slices = np.split(order, self._replicas, axis=1)
-        placed = self.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(slices[context.replica_id_in_sync_group])
-        )
+        steps = laid(self.strategy, slices.__getitem__)
+        if self._replicas == 1:
+            return self._run_on_one(steps, inputs, targets)
         with forgotten_gradients():
-            return self._epoch(placed, inputs, targets)
+            return self._epoch(steps, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it, possible and right."""

@@ -207,12 +207,13 @@ class EpochProgram:
             weights[path].assign(weights[path] * mask)
 
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
-        (order,) = orders
-        total = 0.0
+        order = orders[0] if len(orders) == 1 else np.stack(orders, axis=1)
+        total = np.zeros(len(orders))
         with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
-                total += float(self._run(steps, inputs, targets)) * len(steps)
-        return [total / len(order)]
+                losses = self._run(steps, inputs, targets)
+                total += np.asarray(losses, float) * len(steps)
+        return list(map(float, total / len(order)))
 
     def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:
         slices = np.split(order, self._replicas, axis=1)
@@ -291,13 +292,8 @@ class EpochProgram:
                 )
                 for i in range(0, count, step)
             ]
-        names = [target.name for target in self.data.task.targets]
-        return [
-            {
-                n: np.concatenate([part[n].numpy() for part in parts], self._examples)
-                for n in names
-            }
-        ]
+        names, axis = [it.name for it in self.data.task.targets], self._examples
+        return [{n: np.concatenate([each[n] for each in parts], axis) for n in names}]
 
     def decode(self, rows: Mapping[str, Rows]) -> Outputs:
         (target, *_), layers = self.data.task.targets, self.network.layers

@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -17,7 +18,8 @@ EpochHeard = Callable[[Job, int, int, float], None]
 
 
 class DeviceExecutor:
-    """Runs assignments in threads, one on each device at a time.
+    """Runs assignments in threads, one after the other on each device, or several in
+    one program, which devices that are free share evenly.
 
     Epochs and results of the threads wait for `finished`, which calls `on_epoch`. A
     training in which a process died runs alone: another death is that training's.
@@ -30,38 +32,47 @@ class DeviceExecutor:
     trains_here = True
 
     def __init__(self, trainers: Sequence[TrainerOf], on_epoch: EpochHeard) -> None:
-        self.slots = self.devices = len(trainers)
+        self.devices = len(trainers)
         self._on_epoch = on_epoch
         self._news: SimpleQueue[Callable[[], Any]] = SimpleQueue()
-        self._free: SimpleQueue[LocalExecutor] = SimpleQueue()
-        for trainer_of in trainers:
-            self._free.put(LocalExecutor(trainer_of, self._heard))
-        self._threads = ThreadPoolExecutor(self.slots)
         self._waiting: deque[Assignment] = deque()
-        self._running: list[Assignment] = []
+        about = self._heard, self._waiting
+        self._free = [LocalExecutor(trainer_of, *about) for trainer_of in trainers]
+        self._threads = ThreadPoolExecutor(self.devices)
+        self._running: dict[LocalExecutor, list[Assignment]] = {}
         self._is_closed = False
 
+    @property
+    def slots(self) -> int:
+        """As many as run, and as free devices may train at once."""
+        running = sum(map(len, self._running.values()))
+        return running + sum(device.slots for device in self._free)
+
     def submit(self, assignment: Assignment) -> None:
-        """Take an assignment, which begins at once unless one must be alone."""
+        """Take an assignment; `finished` begins it, unless one must be alone."""
         self._waiting.append(assignment)
-        self._start()
 
     def _start(self) -> None:
-        while self._waiting:
-            both = [self._waiting[0], *self._running]
+        while self._waiting and self._free:
+            both = [self._waiting[0], *chain(*self._running.values())]
             if len(both) > 1 and any(assignment.deaths for assignment in both):
                 return
-            self._running.append(self._waiting.popleft())
-            future = self._threads.submit(self._run, self._running[-1])
-            future.add_done_callback(lambda done: self._news.put(done.result))
+            share = -(-len(self._waiting) // len(self._free))
+            device = self._free.pop(0)
+            self._running[device] = device.group(share)
+            future = self._threads.submit(device.run, self._running[device])
+            future.add_done_callback(partial(self._end, device))
 
-    def _run(self, assignment: Assignment) -> Sequence[Outcome]:
-        device = self._free.get()
-        try:
-            device.submit(assignment)
-            return device.finished()
-        finally:
-            self._free.put(device)
+    def _end(self, device: LocalExecutor, done: "Future[Sequence[Outcome]]") -> None:
+        self._news.put(partial(self._ended, device, done))
+
+    def _ended(
+        self, device: LocalExecutor, done: "Future[Sequence[Outcome]]"
+    ) -> Sequence[Outcome]:
+        """What a thread gave, whose device is free."""
+        del self._running[device]
+        self._free.append(device)
+        return done.result()
 
     def _heard(self, *seen: Any) -> None:
         """Pass on that a thread has done an epoch; end the training once closed."""
@@ -70,19 +81,18 @@ class DeviceExecutor:
         self._news.put(partial(self._on_epoch, *seen))
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Wait until a training ends, and pass on all epochs that end before."""
+        """Begin what waits, wait until a training ends, and pass on all epochs that end
+        before."""
+        self._start()
         outcomes: Sequence[Outcome] | None = None
         while not outcomes:
             try:
                 outcomes = self._news.get(timeout=timeout)()
             except Empty:
                 return ()
-        for outcome in outcomes:
-            self._running.remove(outcome.assignment)
-        self._start()
         return outcomes
 
     def close(self) -> None:
         """End what runs with its epoch; the last checkpoints stay."""
         self._is_closed = True
-        self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown()

@@ -76,6 +76,7 @@ class LocalExecutor:
         trainer_of: Gives the trainer of a spec.
         on_epoch: Called after each epoch with the job, the member, the epochs done and
             the score.
+        waiting: Where assignments wait, perhaps those of other devices, too.
     """
 
     devices = 1
@@ -85,10 +86,11 @@ class LocalExecutor:
         self,
         trainer_of: Callable[[Spec], Trainer],
         on_epoch: Callable[[Job, int, int, float], None] = lambda *seen: None,
+        waiting: deque[Assignment] | None = None,
     ) -> None:
         self._trainer_of = trainer_of
         self._on_epoch = on_epoch
-        self._waiting: deque[Assignment] = deque()
+        self._waiting: deque[Assignment] = deque() if waiting is None else waiting
 
     @property
     def slots(self) -> int:
@@ -102,22 +104,34 @@ class LocalExecutor:
         self._waiting.append(assignment)
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Run the next assignment to its end, with others that suit its program; what
-        has waited until its time was over is not begun."""
-        now = time.monotonic()
-        late = [a for a in self._waiting if a.start is None and a.deadline < now]
-        if late or not self._waiting:
-            self._waiting = deque(a for a in self._waiting if a not in late)
-            return [Outcome(each, None) for each in late]
+        """Run the next assignment to its end, with others that suit its program."""
+        return self.run(self.group()) if self._waiting else ()
+
+    def group(self, most: int | None = None) -> list[Assignment]:
+        """Take the next assignment out of what waits, with others that suit its
+        program: at most so many."""
         trainer = self._trainer_of(self._waiting[0].job.spec)
         alike = [a for a in self._waiting if self._trainer_of(a.job.spec) is trainer]
-        group = trainer.group(alike)
+        group = trainer.group(alike)[:most]
+        for each in group:
+            self._waiting.remove(each)
+        return group
+
+    def run(self, group: Sequence[Assignment]) -> list[Outcome]:
+        """Train a group that was taken, but for what waited until its time was over."""
+        now = time.monotonic()
+        late = [each for each in group if each.start is None and each.deadline < now]
+        if late:
+            rest = [each for each in group if each not in late]
+            return [Outcome(each, None) for each in late] + [*self.run(rest)]
+        if not group:
+            return []
+        trainer = self._trainer_of(group[0].job.spec)
         for each in group:  # what waits is not to blame for a death of the process
             folder = each.target.parent
             MemberWeights(folder, each.job, each.member).attempts.blame()
         seen = [partial(self._on_epoch, each.job, each.member) for each in group]
         trained = trainer.train_together(group, seen)
-        self._waiting = deque(a for a in self._waiting if a not in group)
         return [Outcome(*each) for each in zip(group, trained, strict=True)]
 
     def close(self) -> None:

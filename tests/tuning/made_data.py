@@ -53,14 +53,17 @@ def made_loop(
     chunk_bytes: int = 2**26,
     on_device: bool | None = None,
     parametrization: str = "standard",
+    is_checked: bool | None = None,
 ) -> EpochProgram:
     """A network of a spec, ready to train on one device unless asked otherwise."""
     data = dataset or digits()
     network = family_network(spec, data.task, parametrization)
-    placed = PlacedData(data, chunk_bytes=chunk_bytes)
     devices = strategy or tf.distribute.get_strategy()
+    placed = PlacedData(data, chunk_bytes=chunk_bytes, strategy=devices)
     program = EpochProgram(
-        network, placed, recipe, devices, compiled, on_device=on_device
+        *(network, placed, recipe, devices, compiled),
+        on_device=on_device,
+        is_checked=is_checked,
     )
     program.start([seed], [learning_rate])
     return program

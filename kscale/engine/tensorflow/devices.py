@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
 import tensorflow as tf
+from numpy.typing import NDArray
 from tensorflow.python.eager import context
 
 from kscale.engine.strategies import (
@@ -77,6 +79,27 @@ def device_of(strategy: tf.distribute.Strategy) -> AbstractContextManager[Any]:
     if isinstance(strategy, tf.distribute.OneDeviceStrategy):
         return tf.device(strategy.extended.worker_devices[0])
     return nullcontext()
+
+
+def laid(strategy: tf.distribute.Strategy, part: Callable[[int], NDArray[Any]]) -> Any:
+    """An array on the device of each replica of this process, in any thread: a tensor
+    where there is one replica.
+
+    Args:
+        strategy: The replicas.
+        part: Gives the array of a replica, by the number.
+    """
+    devices = devices_of(strategy)
+
+    def on_device(replica: Any) -> Any:
+        number = replica.replica_id_in_sync_group
+        with tf.device(devices[number % len(devices)]):
+            return tf.constant(part(number))
+
+    values = strategy.experimental_distribute_values_from_function(on_device)
+    if strategy.num_replicas_in_sync > 1:
+        return values
+    return strategy.experimental_local_results(values)[0]
 
 
 def _found(wanted: list[str]) -> list[str]:

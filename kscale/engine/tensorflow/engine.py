@@ -13,12 +13,7 @@ import tensorflow as tf
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Devices, Latency, Network, Program, Teacher
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.devices import (
-    are_gpus,
-    device_of,
-    devices_of,
-    make_strategy,
-)
+from kscale.engine.tensorflow.devices import are_gpus, devices_of, make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.joining import joined
 from kscale.engine.tensorflow.kept import KeptPrograms
@@ -57,10 +52,13 @@ class TensorFlowEngine:
         objective: Objective | None = None,
         teacher: Teacher | None = None,
     ) -> PlacedData:
-        with device_of(self.strategy):
-            return PlacedData(
-                dataset, class_weights, objective=objective, teacher=teacher
-            )
+        return PlacedData(
+            dataset,
+            class_weights,
+            objective=objective,
+            teacher=teacher,
+            strategy=self.strategy,
+        )
 
     def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
         common = joined(networks)

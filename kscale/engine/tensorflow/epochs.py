@@ -29,7 +29,7 @@ from kscale.engine.tensorflow.compiling import (
     make_optimizer,
 )
 from kscale.engine.tensorflow.decoding import Decoder, decoder_of
-from kscale.engine.tensorflow.devices import are_gpus, device_of
+from kscale.engine.tensorflow.devices import are_gpus, device_of, laid
 from kscale.engine.tensorflow.placing import (
     CHUNK_BYTES,
     PlacedData,
@@ -53,7 +53,9 @@ class EpochProgram:
 
     A batch is split evenly between the replicas of the strategy. Whether XLA compiles
     the epoch is decided by what is worth it, unless `compiled` is given, and so is
-    whether a score is worked out on the device, unless `on_device` is given.
+    whether a score is worked out on the device, unless `on_device` is given. If
+    `is_checked`, the first program of some layers compares XLA's losses with those
+    without: by default on GPUs, as tests do it on CPUs and a tracing takes time there.
 
     Attributes:
         compiled: Whether XLA compiles the epoch; None until that is decided, and False
@@ -72,6 +74,7 @@ class EpochProgram:
         compiled: bool | None = None,
         on_close: Callable[["EpochProgram"], None] = lambda program: None,
         on_device: bool | None = None,
+        is_checked: bool | None = None,
     ) -> None:
         self.network = network
         self.networks: Sequence[Network] = [network]
@@ -83,6 +86,7 @@ class EpochProgram:
         self._decoder: Decoder | None = None
         self.compiled = compiled
         self._on_device = are_gpus(strategy) if on_device is None else on_device
+        self._is_checked = are_gpus(strategy) if is_checked is None else is_checked
         self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
 
@@ -136,6 +140,7 @@ class EpochProgram:
                 recipe, examples, self._rate, decay, FusedAdamW, factors
             )
             self.optimizer.build(self.model.trainable_variables)
+        self._state = [*self.model.variables, *self.optimizer.variables]
         self._trace()
 
     def _decide_compiling(self) -> None:
@@ -202,25 +207,29 @@ class EpochProgram:
             weights[path].assign(weights[path] * mask)
 
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
-        (order,) = orders
-        total = 0.0
+        order = orders[0] if len(orders) == 1 else np.stack(orders, axis=1)
+        total = np.zeros(len(orders))
         with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
-                total += float(self._run(steps, inputs, targets)) * len(steps)
-        return [total / len(order)]
+                losses = self._run(steps, inputs, targets)
+                total += np.asarray(losses, float) * len(steps)
+        return list(map(float, total / len(order)))
 
     def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:
-        if self._replicas == 1:
-            return self._run_on_one(tf.constant(order), inputs, targets)
         slices = np.split(order, self._replicas, axis=1)
-        placed = self.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(slices[context.replica_id_in_sync_group])
-        )
+        steps = laid(self.strategy, slices.__getitem__)
+        if self._replicas == 1:
+            return self._run_on_one(steps, inputs, targets)
         with forgotten_gradients():
-            return self._epoch(placed, inputs, targets)
+            return self._epoch(steps, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
-        """An epoch, compiled by XLA if that is worth it and possible."""
+        """An epoch, compiled by XLA if that is worth it, possible and right."""
+        if self.compiled and self._is_checked:
+            self._is_checked = False
+            self.compiled = COMPILER.trusts(self._kinds)
+            if self.compiled is None:
+                return self._compared(order, inputs, targets)
         if self._single_epoch is None:
             steps = None if self.data.is_streamed else order.shape[0]
             spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
@@ -238,6 +247,25 @@ class EpochProgram:
             COMPILER.note_failure(error)
             self._single_epoch, self.compiled = None, False
             return self._run_on_one(order, inputs, targets)
+
+    def _compared(self, *given: Any) -> Any:
+        """An epoch without XLA, with XLA and, if that is wrong, without once more."""
+        plain, begun = None, [each.numpy() for each in self._state]
+        for compiled in (False, True, False):
+            self._single_epoch, self.compiled = None, compiled
+            for variable, value in zip(self._state, begun, strict=True):
+                variable.assign(value)
+            losses = self._run_on_one(*given)
+            if self.compiled and COMPILER.compare(self._kinds, plain, losses):
+                break
+            plain = losses
+        return losses
+
+    @property
+    def _kinds(self) -> frozenset[str]:
+        """Of program, numbers and layers, for which XLA may be wrong."""
+        parts = self, *self.model._flatten_layers(include_self=False)
+        return frozenset((self.network.precision, *(type(x).__name__ for x in parts)))
 
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
@@ -264,13 +292,8 @@ class EpochProgram:
                 )
                 for i in range(0, count, step)
             ]
-        names = [target.name for target in self.data.task.targets]
-        return [
-            {
-                n: np.concatenate([part[n].numpy() for part in parts], self._examples)
-                for n in names
-            }
-        ]
+        names, axis = [it.name for it in self.data.task.targets], self._examples
+        return [{n: np.concatenate([each[n] for each in parts], axis) for n in names}]
 
     def decode(self, rows: Mapping[str, Rows]) -> Outputs:
         (target, *_), layers = self.data.task.targets, self.network.layers

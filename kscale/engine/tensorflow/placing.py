@@ -1,7 +1,7 @@
-"""Examples on the device, or in chunks where they are larger than memory."""
+"""Examples on the devices, or in chunks where they are larger than memory."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from kscale.data.example_rows import Rows, byte_rows, is_in_memory, row_bytes
 from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaling
 from kscale.engine.base import Teacher
+from kscale.engine.tensorflow.devices import laid
 from kscale.errors import is_out_of_memory, reason_of
 from kscale.task.objectives import Objective, task_objective
 
@@ -29,10 +30,10 @@ Chunk = tuple[NDArray[np.int32], Tensors, Tensors]
 
 
 class PlacedData:
-    """The training part, put on the device once a search, or in chunks of many steps,
-    and the validation part, too, where a score is worked out there.
+    """The training part, put on the device of each replica once a search, or in chunks
+    of many steps, and the validation part, too, where a score is worked out there.
 
-    Of what is not in memory, at most `chunk_bytes` of inputs are on the device at once.
+    Of what is not in memory, at most `chunk_bytes` of inputs are on a device at once.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class PlacedData:
         chunk_bytes: int = CHUNK_BYTES,
         objective: Objective | None = None,
         teacher: Teacher | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         part = dataset.train
+        self._strategy = strategy or tf.distribute.get_strategy()
         self.dataset = dataset
         self.objective = objective or task_objective(None, dataset.task)
         self.task = dataset.task
@@ -137,8 +140,11 @@ class PlacedData:
         return (local, *self._placed(examples, order.size))
 
     def _placed(self, chosen: Any, count: int = 0) -> tuple[Tensors, Tensors]:
-        inputs = self.dataset.train.inputs
-        return placed(inputs, chosen, count), placed(self.targets, chosen, count)
+        inputs, about = self.dataset.train.inputs, (chosen, count, self._laid)
+        return placed(inputs, *about), placed(self.targets, *about)
+
+    def _laid(self, rows: NDArray[Any]) -> Any:
+        return laid(self._strategy, lambda replica: rows)
 
 
 def taught(name: str) -> str:
@@ -146,16 +152,21 @@ def taught(name: str) -> str:
     return f"{name}/teacher"
 
 
-def placed(arrays: Mapping[str, Rows], chosen: Any, count: int = 0) -> Tensors:
-    """Some rows on the device, with zeros after them where there are fewer than a
-    number: bytes as they are, which are scaled in the graph."""
+def placed(
+    arrays: Mapping[str, Rows],
+    chosen: Any,
+    count: int = 0,
+    lay: Callable[[NDArray[Any]], Any] = tf.constant,
+) -> Tensors:
+    """Some rows on the device, or where `lay` puts them, with zeros after them where
+    there are fewer than a number: bytes as they are, which are scaled in the graph."""
     found = {}
     for name, array in arrays.items():
         rows = byte_rows(array)[chosen]
         missing = max(0, count - len(rows))
         if missing:
             rows = np.pad(rows, [(0, missing), *[(0, 0)] * (rows.ndim - 1)])
-        found[name] = tf.constant(rows)
+        found[name] = lay(rows)
     return found
 
 

@@ -21,7 +21,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.layers import Dense, Flatten
-from numpy.typing import NDArray
 from tensorflow.python.ops.parallel_for import pfor
 
 from kscale.building.models import ScaledAdamW, build_model, outputs_by_target
@@ -30,7 +29,6 @@ from kscale.engine.base import Masks, Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.engine.tensorflow.compiling import make_optimizer
-from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import Tensors
 from kscale.naming import single_or_named
@@ -104,6 +102,7 @@ class Population(EpochProgram):
             tf.Variable(tf.zeros((count, *each.shape), each.dtype), trainable=False)
             for each in self._common.variables
         ]
+        self._state = self._stacked
         self._trace()
 
     def hold(self, chosen: Masks) -> None:
@@ -148,15 +147,6 @@ class Population(EpochProgram):
                 whole[tuple(map(slice, shape))] = np.reshape(variable, shape)
                 values[member] = whole.reshape(stacked.shape[1:])
             stacked.assign(values)
-
-    def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
-        order = np.stack(orders, axis=1)
-        total = np.zeros(len(orders))
-        with device_of(self.strategy):
-            for steps, inputs, targets in self.data.chunks(order):
-                losses = self._run_on_one(tf.constant(steps), inputs, targets)
-                total += losses.numpy() * len(steps)
-        return [float(loss) for loss in total / len(order)]
 
     def predict(
         self, rows: Mapping[str, Rows], labels: Mapping[str, Rows] | None = None

@@ -35,6 +35,7 @@ from kscale.engine.base import Network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.engine.tensorflow.placing import PlacedData
 
 spec = find_family("cnn").spec(depth=1, width=8)
 recipe = Recipe(epochs=4, batch_size=64)
@@ -57,6 +58,17 @@ loop = made_loop(
 found["chunks"] = len(list(loop.data.chunks(recipe.order(1257, 1, 0))))
 losses = run_epochs(loop, [recipe.order(1257, 1, epoch) for epoch in range(2)])
 found["streamed"] = {"losses": losses, "weights": weights_of(loop).tolist()}
+# Where the examples lie, those that a thread reads ahead, too.
+def devices_of_examples(data, strategy):
+    chunks = PlacedData(data, strategy=strategy).chunks(recipe.order(1257, 1, 0))
+    laid = [each for chunk in chunks for part in chunk[1:] for each in part.values()]
+    parts = map(strategy.experimental_local_results, laid)
+    return sorted({tuple(each.device[-5:] for each in part) for part in parts})
+found["devices"] = [
+    devices_of_examples(data, make_strategy(name))
+    for data in (digits(), streamed)
+    for name in ("CPU:1", "mirrored")
+]
 # Another network under the same strategy: one instance must serve a whole search.
 changed = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
 again = made_loop(changed, recipe, strategy=make_strategy("mirrored"))
@@ -158,6 +170,7 @@ def test_two_devices_train_what_one_device_trains(
         np.testing.assert_allclose(
             found["streamed"][figure], found["mirrored"][figure], rtol=1e-5, atol=1e-6
         )
+    assert found["devices"] == [[["CPU:1"]], [["CPU:0", "CPU:1"]]] * 2
     assert np.isfinite(found["again"])
     for first, second in found["statistics"]:
         assert first == second and np.abs(first).max() > 1e-3

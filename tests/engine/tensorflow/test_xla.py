@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,8 +13,11 @@ from tuning.made_data import digits, made_loop, run_epochs, small_spec, weights_
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
 from kscale.data.memory import free_bytes
+from kscale.engine.base import Network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow import epochs, xla
+from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.engine.tensorflow.population import Population
 from kscale.engine.tensorflow.xla import Compiler, is_worth_compiling
 from kscale.networks.families import find_family
 
@@ -126,6 +130,87 @@ def test_what_xla_cannot_compile_is_trained_without(
     assert "compile a graph on" in warning and "\n" not in warning
     assert compiler.is_usable
     assert is_worth("mlp", 1600, 34, 10**4, "CPU:0")
+
+
+class _Far(keras.layers.Layer):  # type: ignore[misc]
+    """Moves one output, in another direction with XLA: a number that no int32 holds is
+    the smallest of them on a CPU, and the largest with XLA."""
+
+    def call(self, given: Any) -> Any:
+        number = tf.cast(1e10 + given[:, :1], tf.int32)
+        return given + tf.sign(tf.cast(number, tf.float32)) * ([20.0] + [0.0] * 9)
+
+
+def _wrong_with_xla(seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    layers = [keras.layers.Flatten(), keras.layers.Dense(10), _Far()]
+    return keras.Sequential([keras.Input((8, 8, 1)), *layers])
+
+
+def test_what_xla_computes_wrong_is_trained_without(
+    compiler: Compiler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told once; the weights are those without XLA, also in the next program."""
+    right = made_loop(small_spec(), RECIPE, compiled=False)
+    network = Network(_wrong_with_xla, right.network.size)
+    orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
+    made = {}
+    for name, compiled, is_checked in (
+        *(("plain", False, True), ("wrong", True, False)),
+        *(("first", True, True), ("second", True, True)),
+    ):
+        program = EpochProgram(
+            *(network, right.data, RECIPE, right.strategy, compiled),
+            is_checked=is_checked,
+        )
+        program.start([1], [1e-3])
+        made[name] = run_epochs(program, orders), weights_of(program)
+        assert program.compiled is (name == "wrong")
+    assert made["wrong"][0][0] > made["plain"][0][0] + 1
+    for name in ("first", "second"):
+        assert made[name][0] == made["plain"][0]
+        np.testing.assert_array_equal(made[name][1], made["plain"][1])
+    (warning,) = caplog.messages
+    assert warning.startswith("XLA is wrong for a network, which is trained without: ")
+    assert f"{made['wrong'][0][0]:.3f}, not {made['plain'][0][0]:.3f}." in warning
+
+
+def test_what_xla_computes_right_is_trained_as_if_not_compared(
+    compiler: Compiler, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dropout included, whose numbers are others with XLA; of several networks, too."""
+    order = RECIPE.order(len(digits().train), 1, 0)
+    losses = []
+    for is_checked in (False, True):
+        single = made_loop(
+            *(small_spec(dropout=0.5), RECIPE), compiled=True, is_checked=is_checked
+        )
+        several = Population(
+            *(single.network, single.data, RECIPE, single.strategy, True),
+            is_checked=is_checked,
+        )
+        several.networks = [single.network] * 2
+        several.start([1, 2], [1e-3, 1e-2])
+        for program in (single, several):
+            losses.append(program.run_epoch([order] * len(program.networks)))
+            assert program.compiled is True
+            kinds = program._kinds
+            assert compiler.trusts(kinds) is (True if is_checked else None)
+            assert compiler.trusts(kinds | {"Conv2D"}) is None
+    assert losses[:2] == losses[2:]
+    assert not caplog.messages
+
+
+def test_losses_that_are_not_finite_tell_of_xla_only_where_others_are(
+    compiler: Compiler,
+) -> None:
+    kinds, (plain, diverged) = frozenset(("Dense",)), ([2.0, np.nan], [2.1, np.inf])
+    assert compiler.compare(kinds, np.array([np.nan]), np.array([1.0]))
+    assert compiler.trusts(kinds) is None
+    assert compiler.compare(kinds, np.array(plain), np.array(diverged))
+    assert compiler.trusts(kinds) is True
+    assert not compiler.compare(kinds, np.array(plain), np.array(diverged)[::-1])
+    assert compiler.trusts(kinds) is False
 
 
 def test_xla_is_left_alone_where_its_compiler_is_missing(

@@ -80,6 +80,12 @@ class CostModel:
         self._seen: list[_Seen] = []
         self._kept: dict[Spec, None] = {}  # those whose programs the engine has
         self._rates = cache(self._fitted)
+        self._seconds = cache(self._taken)  # a proposal asks for thousands
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether costs stand on any training; if not, they are typical ones."""
+        return bool(self._seen)
 
     def see(self, training: Training) -> None:
         """Take what a training took; failed ones do not count."""
@@ -87,14 +93,17 @@ class CostModel:
         if training.status == "ok" and training.seconds and epochs:
             spec = training.spec
             amounts = self._amounts(spec, epochs, spec not in self._kept)
-            self._seen.append(_Seen(spec, amounts, training.seconds))
-            self._rates.cache_clear()
+            self._take(_Seen(spec, amounts, training.seconds))
             self._keep(spec)
 
     def learn(self, other: "CostModel") -> None:
         """Take what another model has seen, of other data or on fewer examples."""
-        self._seen += other._seen
+        self._take(*other._seen)
+
+    def _take(self, *seen: _Seen) -> None:
+        self._seen += seen
         self._rates.cache_clear()
+        self._seconds.cache_clear()
 
     def restart(self) -> None:
         """Count every network as new again, as in another process."""
@@ -152,12 +161,12 @@ class CostModel:
 
     def _cost(self, job: Job, is_new: bool) -> float:
         epochs, further = job.epochs_to - job.epochs_from, len(job.seeds) - 1
-        first = self._seconds(job.spec, self._amounts(job.spec, epochs, is_new))
-        again = self._seconds(job.spec, self._amounts(job.spec, epochs, False))
-        return first + further * again
+        about = job.spec, epochs, bool(self._kept)
+        return self._seconds(*about, is_new) + further * self._seconds(*about, False)
 
-    def _seconds(self, spec: Spec, amounts: Amounts) -> float:
-        rates = self._rates(spec.family)
+    def _taken(self, spec: Spec, epochs: int, is_warm: bool, is_new: bool) -> float:
+        """Seconds of a training, in a process that `is_warm`: some network is kept."""
+        rates, amounts = self._rates(spec.family), self._amounts(spec, epochs, is_new)
         same = [seen for seen in self._seen if seen.spec == spec]
         alike = [seen for seen in same if (seen.amounts[0] > 0) == (amounts[0] > 0)]
         same = alike or same

@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kscale.runs.records import Training
+from kscale.search.affording import of_seeds
 from kscale.search.contract import Job, Outlook, derived_seed
 from kscale.tuning.costs import CostModel
 from kscale.tuning.plan import Plan
@@ -51,11 +52,12 @@ def likely_rehearsal(
 
     Args:
         plan, costs, spent: As of `rehearse`.
-        most_seconds: Time of a rehearsal, and time after which no other begins.
+        most_seconds: Time of a rehearsal, and time after which no other begins, both
+            of this thread's computing: else a busy machine would cut them short.
     """
-    until = time.monotonic() + most_seconds
+    until = time.thread_time() + most_seconds
     found: list[tuple[float, Rehearsal]] = []
-    while len(found) < _REHEARSALS and (not found or time.monotonic() < until):
+    while len(found) < _REHEARSALS and (not found or time.thread_time() < until):
         made = rehearse(plan, costs, spent, most_seconds, len(found))
         seconds = sum(each for _, each in made.jobs) + costs.cost_of(made.rest)
         found.append((seconds, made))
@@ -81,33 +83,55 @@ def rehearse(
     Args:
         plan: The search.
         costs: What trainings take, by which the clock of the search goes; its networks
-            are new before the rehearsal, and trained afterwards.
+            are new before the rehearsal, and trained afterwards. The searcher does not
+            know these costs: a search begins with typical ones, and so chooses networks
+            that are dearer on this machine than it expects.
         spent: Seconds of the time limit that are over before the first training.
-        most_seconds: Time of the rehearsal; what is left then is of the outlook.
+        most_seconds: Computing time of the rehearsal; what is left then is of the
+            outlook, within the effort and the time limit.
         luck: Decides how networks and seeds vary.
     """
     costs.restart()
-    searcher, began, clock = plan.searcher(), time.monotonic(), 0.0
+    # What the search knows, from its trainings: nothing new where costs are typical.
+    expected = plan.cost_model() if costs.is_measured else costs
+    searcher, began, clock = plan.searcher(), time.thread_time(), 0.0
     policy = TimePolicy(plan.request.time_limit, spent, lambda: clock)
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
-    while time.monotonic() - began < most_seconds:
-        job = searcher.propose(history, (), policy.allowance(costs.cost, costs.alone))
+    while time.thread_time() - began < most_seconds:
+        allowance = policy.allowance(expected.cost, expected.alone)
+        job = searcher.propose(history, (), allowance)
         if not isinstance(job, Job):
             rest = Outlook()
             break
-        seconds = costs.spend(job)
-        policy.keep(costs.answer(job.spec))
-        clock += seconds
-        jobs.append((job, seconds))
-        history += _made_up(plan, job, seconds / len(job.seeds), luck)
+        times = [costs.spend(of_seeds(job, 1)) for _ in job.seeds]
+        clock += sum(times)
+        jobs.append((job, sum(times)))
+        for training in _made_up(plan, job, times, luck):
+            history.append(training)
+            if costs.is_measured:
+                expected.see(training)
+        policy.keep(expected.answer(job.spec))
     else:
-        rest = searcher.outlook(history, ())
-    return Rehearsal(tuple(jobs), rest, time.monotonic() - began)
+        allowance = policy.allowance(expected.cost, expected.alone)
+        left = searcher.within(history, (), allowance).seconds
+        rest = _affordable(searcher.outlook(history, ()), costs, left)
+    return Rehearsal(tuple(jobs), rest, time.thread_time() - began)
 
 
-def _made_up(plan: Plan, job: Job, seconds: float, luck: int) -> Iterator[Training]:
-    """Trainings of a job as they might end."""
+def _affordable(rest: Outlook, costs: CostModel, left: float) -> Outlook:
+    """What is left of a search, in so many seconds at most: an outlook has all trials,
+    and an effort or a time limit mostly ends a search before."""
+    known = costs.cost_of(replace(rest, trainings=0.0, work=0.0))
+    further = costs.cost_of(rest) - known
+    part = min(1.0, max(left - known, 0.0) / further) if further else 0.0
+    return replace(rest, trainings=part * rest.trainings, work=part * rest.work)
+
+
+def _made_up(
+    plan: Plan, job: Job, times: Sequence[float], luck: int
+) -> Iterator[Training]:
+    """Trainings of a job as they might end, each after its seconds."""
     size, examples = plan.size(job.spec), len(plan.dataset.validation)
     whole = _REMAINING + _AVOIDABLE * (max(size.params, 1) / 1000) ** _POWER
     left = 1 - np.arange(1, job.epochs_to + 1) / plan.recipe.epochs
@@ -126,7 +150,7 @@ def _made_up(plan: Plan, job: Job, seconds: float, luck: int) -> Iterator[Traini
             full_epochs=plan.recipe.epochs,
             score=float(scores[-1]),
             stderr=stderr,
-            seconds=seconds,
+            seconds=times[member],
             examples=examples,
             curve={"loss": found.tolist(), "score": scores.tolist()},
         )

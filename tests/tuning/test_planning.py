@@ -68,6 +68,20 @@ def test_of_rehearsals_that_differ_by_luck_the_middle_one_is_planned() -> None:
     assert sum(seconds for _, seconds in likely.jobs) == sorted(times)[2]
 
 
+def test_a_rehearsed_search_learns_costs_only_by_training() -> None:
+    """As a search does, which so begins with networks that are dear on its machine."""
+    plan = small_plan(max_params=20_000, settings={})
+    costs = plan.cost_model()
+    begun = [job for job, _ in rehearse(plan, costs).jobs if job.stage == "search"]
+    sizes = {job: plan.size(job.spec) for job in begun}
+    for job in sorted(begun, key=lambda job: sizes[job].layers):
+        seconds = 0.01 * 2.0 ** sizes[job].layers  # far more by the layer than usual
+        costs.see(job.training(0, sizes[job], seconds=seconds))
+    jobs = [job for job, _ in rehearse(plan, costs).jobs if job.stage == "search"]
+    assert costs.cost(jobs[0]) > 10 * plan.cost_model().cost(jobs[0])
+    assert jobs[0] == begun[0]
+
+
 def test_halving_is_rehearsed_by_rungs() -> None:
     plan = small_plan(searcher="halving")
     jobs = [job for job, _ in rehearse(plan, plan.cost_model()).jobs]
@@ -88,6 +102,17 @@ def test_what_is_not_rehearsed_is_in_the_outlook() -> None:
     plan = small_plan(searcher="halving")
     rehearsal = rehearse(plan, plan.cost_model(), most_seconds=0.0)
     assert not rehearsal.jobs and rehearsal.rest.jobs
+
+
+@pytest.mark.parametrize("asked", [{"effort": "normal"}, {"time_limit": 30.0}])
+def test_a_rehearsal_that_is_cut_short_stays_within_the_limits(
+    asked: dict[str, Any],
+) -> None:
+    """An outlook of a model's search has every trial, and so hundreds of trainings."""
+    plan = small_plan(max_params=20_000, settings={}, trials=None, **asked)
+    rehearsal = rehearse(plan, costs := plan.cost_model(), most_seconds=0.0)
+    assert not rehearsal.jobs and rehearsal.rest.trainings
+    assert costs.cost_of(rehearsal.rest) < 31.0
 
 
 def test_without_measuring_or_past_runs_no_time_is_given(elsewhere: Path) -> None:

@@ -6,7 +6,7 @@ seconds of the trainings as its records have them, and the share of what is outs
 TensorFlow's start, planning, proposals, checkpoints, records, answer and files.
 
 Result, on one core of two that other processes took most of (load 4.5; TensorFlow 2.21,
-seed 0, commit cc45e3c8), with the first 12,000 and 2,000 images of MNIST as an NPZ file:
+seed 0, commit cc45e3c8), with MNIST's first 12,000 and 2,000 images as an NPZ file:
 `--data FILE --family mlp --max-params 2e6 --set width=256 --time 120`: 20 trainings,
 122.2 s, 98.4 s of trainings (88.2 s of 100k parameters and more), 19.5 % outside. Some
 18 s of the 23.8 s outside are the start, until the first training; 3.5 s lie between

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from queue import Empty, SimpleQueue
@@ -61,18 +61,7 @@ class DeviceExecutor:
             device = self._free.pop(0)
             self._running[device] = device.group(share)
             future = self._threads.submit(device.run, self._running[device])
-            future.add_done_callback(partial(self._end, device))
-
-    def _end(self, device: LocalExecutor, done: "Future[Sequence[Outcome]]") -> None:
-        self._news.put(partial(self._ended, device, done))
-
-    def _ended(
-        self, device: LocalExecutor, done: "Future[Sequence[Outcome]]"
-    ) -> Sequence[Outcome]:
-        """What a thread gave, whose device is free."""
-        del self._running[device]
-        self._free.append(device)
-        return done.result()
+            future.add_done_callback(lambda done: self._news.put(done.result))
 
     def _heard(self, *seen: Any) -> None:
         """Pass on that a thread has done an epoch; end the training once closed."""
@@ -90,6 +79,10 @@ class DeviceExecutor:
                 outcomes = self._news.get(timeout=timeout)()
             except Empty:
                 return ()
+        for device, group in [*self._running.items()]:
+            if outcomes[0].assignment in group:
+                del self._running[device]
+                self._free.append(device)
         return outcomes
 
     def close(self) -> None:

@@ -52,13 +52,7 @@ class TensorFlowEngine:
         objective: Objective | None = None,
         teacher: Teacher | None = None,
     ) -> PlacedData:
-        return PlacedData(
-            dataset,
-            class_weights,
-            objective=objective,
-            teacher=teacher,
-            strategy=self.strategy,
-        )
+        return PlacedData(dataset, class_weights, objective, teacher, self.strategy)
 
     def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
         common = joined(networks)
@@ -128,10 +122,7 @@ class TensorFlowEngine:
         """As `Engine.latency`: after five passes that are not counted at least 30 are
         timed, at most 300, for about a second."""
         given = single_or_named(
-            {
-                item.name: tf.ones((batch, *item.shape), item.dtype)
-                for item in task.inputs
-            }
+            {it.name: tf.ones((batch, *it.shape), it.dtype) for it in task.inputs}
         )
         forward = tf.function(lambda x: model(x, training=False))
 

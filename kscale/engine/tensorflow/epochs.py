@@ -101,10 +101,9 @@ class EpochProgram:
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             layers, factors = self.network.layers, self.network.factors
             start = self.data.dataset.word_vectors
-            fresh = build_model(
-                layers, seed, factors=factors, word_vectors=start
-            ).variables
-            for variable, value in zip(self.model.variables, fresh, strict=True):
+            fresh = build_model(layers, seed, factors=factors, word_vectors=start)
+            pairs = zip(self.model.variables, fresh.variables, strict=True)
+            for variable, value in pairs:
                 variable.assign(value)
             for variable in self.optimizer.variables:
                 variable.assign(tf.zeros_like(variable))
@@ -123,14 +122,8 @@ class EpochProgram:
         precision, factors = self.network.precision, self.network.factors
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
-                self.model = build_model(
-                    layers,
-                    seed,
-                    self._replicas > 1,
-                    precision,
-                    factors,
-                    self.data.dataset.word_vectors,
-                )
+                about = precision, factors, self.data.dataset.word_vectors
+                self.model = build_model(layers, seed, self._replicas > 1, *about)
                 self._decide_compiling()
             else:
                 self.model = layers(seed)
@@ -304,12 +297,8 @@ class EpochProgram:
         given = {it.name: rows[it.name] for it in self.data.task.given_inputs}
         count, step = len(next(iter(given.values()))), self._predict_batch
         with device_of(self.strategy), forgotten_gradients():
-            found = [
-                self._decoder.beam(
-                    placed(given, slice(i, i + step)), target.length, BEAMS
-                )
-                for i in range(0, count, step)
-            ]
+            parts = (placed(given, slice(i, i + step)) for i in range(0, count, step))
+            found = [self._decoder.beam(it, target.length, BEAMS) for it in parts]
         return {target.name: np.concatenate([ids.numpy() for ids, _ in found])}
 
     def close(self) -> None:

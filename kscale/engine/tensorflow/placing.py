@@ -40,10 +40,10 @@ class PlacedData:
         self,
         dataset: Dataset,
         class_weights: str = "none",
-        chunk_bytes: int = CHUNK_BYTES,
         objective: Objective | None = None,
         teacher: Teacher | None = None,
         strategy: tf.distribute.Strategy | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         part = dataset.train
         self._strategy = strategy or tf.distribute.get_strategy()
@@ -83,10 +83,8 @@ class PlacedData:
         """Inputs of a network from what is placed, in a graph."""
         scalings = self.dataset.input_scaling
         return {
-            name: rescaled(tensor, scalings[name])
-            if tensor.dtype == tf.uint8
-            else tensor
-            for name, tensor in inputs.items()
+            n: rescaled(t, scalings[n]) if t.dtype == tf.uint8 else t
+            for n, t in inputs.items()
         }
 
     def cut(self, tensors: Tensors) -> Tensors:

@@ -54,8 +54,9 @@ class ModelSearcher:
     train a new or a begun network to some rung; the next job has the largest expected
     improvement on the best score, divided by a power of the job's cost. Sizes and costs
     are exact. The best network of each octave of smaller sizes is trained at full
-    length too, within a tenth of the time. Before time runs out, the network of the
-    best expected score is always trained at full length.
+    length too, within a tenth of the time. Before any other network has its full
+    length, and before time runs out, the network of the best expected score has it: a
+    search that is ended at any moment then has a good answer.
 
     Args:
         settings: What to try.
@@ -238,8 +239,10 @@ class _View:
             costs = self.cost(job) + sum(map(self.cost, best))
             if best and costs > self.allowance.seconds:
                 break
-            yield from due
-            yield job
+            for each in (*due, job):
+                if each.epochs_to == self.last:
+                    yield from best
+                yield each
             due = []
         yield from (*best, *smaller)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 import numpy as np
+import pytest
 from contracts.searcher import (
     EPOCHS,
     TASK,
@@ -72,6 +73,24 @@ def test_the_best_and_the_best_of_smaller_octaves_have_their_full_length() -> No
             smaller.setdefault(each.params.bit_length(), each)
     done = [(each.spec, each.learning_rate) in whole for each in smaller.values()]
     assert any(done)  # as many as a tenth of the time is enough for
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_smaller_networks_are_finished_after_the_most_promising_one(seed: int) -> None:
+    """Else a search that is ended then had a smaller one for its answer."""
+
+    def cost(job: Job) -> float:
+        size = find_family(job.spec.family).size(job.spec, TASK)
+        return by_epochs(job) * size.training_work
+
+    searcher = made_searcher("auto", made_pool(), 200, seed)
+    without_limit = Allowance(cost=cost)
+    found = Simulation(searcher, log_size, allowance=lambda jobs: without_limit)
+    while not any(training.is_full for training in found.history):
+        found.step()
+    beliefs = searcher.beliefs(found.history[:-1])
+    assert beliefs is not None
+    assert found.history[-1].params >= beliefs.trained[0].params
 
 
 def test_beliefs_are_in_the_unit_of_the_score() -> None:

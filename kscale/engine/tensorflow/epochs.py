@@ -175,6 +175,7 @@ class EpochProgram:
     def _trace_epochs(self) -> None:
         self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
+        self._have_run: set[tuple[Any, ...]] = set()
 
     def load(
         self, path: Path, member: int = 0, only_weights: bool = False
@@ -232,14 +233,17 @@ class EpochProgram:
                 COMPILER.add(len(self.model.trainable_variables))
             with forgotten_gradients():
                 self._single_epoch = epoch.get_concrete_function(spec, *specs)
+        shapes = self.compiled, order.shape, *(each.shape for each in inputs.values())
         try:
-            return self._single_epoch(order, inputs, targets)
-        except XLA_ERRORS as error:
-            if not self.compiled or is_out_of_memory(error):
+            losses = self._single_epoch(order, inputs, targets)
+        except XLA_ERRORS as error:  # what has run was compiled: the device fails
+            if not self.compiled or shapes in self._have_run or is_out_of_memory(error):
                 raise
             COMPILER.note_failure(error)
             self._single_epoch, self.compiled = None, False
             return self._run_on_one(order, inputs, targets)
+        self._have_run.add(shapes)
+        return losses
 
     def _compared(self, *given: Any) -> Any:
         """An epoch without XLA, with XLA and, if that is wrong, without once more."""

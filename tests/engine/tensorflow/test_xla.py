@@ -132,6 +132,22 @@ def test_what_xla_cannot_compile_is_trained_without(
     assert is_worth("mlp", 1600, 34, 10**4, "CPU:0")
 
 
+def test_a_device_that_fails_in_what_has_run_is_no_failure_of_xla(
+    compiler: Compiler,
+) -> None:
+    program = made_loop(small_spec(), RECIPE, compiled=True)
+    orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
+    run_epochs(program, orders[:1])
+
+    def broken(*given: Any) -> Any:
+        raise tf.errors.InternalError(None, None, "CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    program._single_epoch = broken
+    with pytest.raises(tf.errors.InternalError):
+        run_epochs(program, orders[1:])
+    assert compiler.is_usable and program.compiled
+
+
 class _Far(keras.layers.Layer):  # type: ignore[misc]
     """Moves one output, in another direction with XLA: a number that no int32 holds is
     the smallest of them on a CPU, and the largest with XLA."""

@@ -239,10 +239,8 @@ class _View:
             costs = self.cost(job) + sum(map(self.cost, best))
             if best and costs > self.allowance.seconds:
                 break
-            for each in (*due, job):
-                if each.epochs_to == self.last:
-                    yield from best
-                yield each
+            for each in (*due, job):  # the best has its full length before others
+                yield from best if each.epochs_to == self.last and best else (each,)
             due = []
         yield from (*best, *smaller)
 

@@ -36,7 +36,7 @@ def run(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return kscale.tune(
         data=data,
         family="rnn",
-        max_params=20_000,
+        max_params=25_000,
         trials=1,
         epochs=20,
         batch_size=16,

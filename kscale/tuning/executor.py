@@ -1,6 +1,5 @@
 """Executors: what runs the members of jobs. The default runs them in this process."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -117,15 +116,8 @@ class LocalExecutor:
             self._waiting.remove(each)
         return group
 
-    def run(self, group: Sequence[Assignment]) -> list[Outcome]:
-        """Train a group that was taken, but for what waited until its time was over."""
-        now = time.monotonic()
-        late = [each for each in group if each.start is None and each.deadline < now]
-        if late:
-            rest = [each for each in group if each not in late]
-            return [Outcome(each, None) for each in late] + [*self.run(rest)]
-        if not group:
-            return []
+    def run(self, group: Sequence[Assignment]) -> Sequence[Outcome]:
+        """Train a group that was taken."""
         trainer = self._trainer_of(group[0].job.spec)
         for each in group:  # what waits is not to blame for a death of the process
             folder = each.target.parent

@@ -23,85 +23,67 @@ as the fastest. The second training of a network is from another seed. What is m
 GPUs is measured on CPUs for few networks only. Rows, each with machine, versions,
 commit, load and command: `experiments/results/training_speed.jsonl`.
 
-Result, on 2 CPU cores with TensorFlow 2.21 and Keras 3.15.1, in several starts, while
-three to six other processes were running: a figure may be off by a factor of two, above
-all those of networks that use up memory traffic (mlp 4 x 1024) and of XLA.
+Result, on 2 CPU cores (AMD EPYC) with TensorFlow 2.21 and Keras 3.15.1, in one start of
+ten minutes, with nothing else of weight running:
 
-    milliseconds an epoch      params    fit     tuner  graph kscale    XLA 8 at once
-    mlp 2 x 64                  9,354     80        99    9.2     15    2.8       5.5
-    mlp 3 x 256               153,098    127       316     70     60     71        46
-    mlp 4 x 1024            3,237,898   1321      1185   1463    910   1033         -
-    cnn 2 x 16                  5,274    123       241     63     62    218        75
-    cnn 4 x 16                 16,986    269       514    161    175      -         -
-    cnn 4 x 32                 66,218    465       544    273    475      -         -
-    resnet 1 x 8                5,202    300       360    164    161    498       189
-    resnet 1 x 16              19,866    347       419    198    248      -         -
-    resnet 2 x 16              43,290    622         -    421    344      -         -
-    rnn 1 x 16                  1,770    150       204     40     47     89         -
-    rnn 2 x 32                 14,026    600       402    117    123      -         -
-    rnn 2 x 128               203,530    775         -    479    391      -         -
-    transformer 1 x 16          4,778    375       444    271    275   2685         -
-    transformer 2 x 32         28,394   1277       940    719    660      -         -
-    transformer 2 x 64        105,930   2394         -      -      -      -         -
+    milliseconds an epoch     params    fit     tuner  graph kscale    XLA 8 at once
+    mlp 2 x 64                 9,354     99       190   11.7    3.3    3.4       2.2
+    mlp 3 x 256              153,098    142       218     39     23     22      15.6
+    mlp 4 x 1024           3,237,898    793       864    597    306    315       535
+    cnn 2 x 16                 5,274    313       304     85     70    143        53
+    cnn 4 x 16                16,986    236       381    102     90      -         -
+    cnn 4 x 32                66,218    267       326    144    147      -         -
+    resnet 1 x 8               5,202    352       402    133    126    245       155
+    resnet 1 x 16             19,866    356       354    170    158      -         -
+    resnet 2 x 16             43,290    395       452    230    277      -         -
+    rnn 1 x 16                 1,770    161       186     36     33     44         -
+    rnn 2 x 32                14,026    234       336    100     82      -         -
+    rnn 2 x 128              203,530    467       487    226    231      -         -
+    transformer 1 x 16         4,778    395       472    380    350   3714         -
+    transformer 2 x 32        28,394   1111      1166    744    585      -         -
+    transformer 2 x 64       105,930   1496      1797   1255   1212      -         -
 
-    seconds, first training    params    fit     tuner  graph kscale    XLA 8 at once
-    mlp 2 x 64                  9,354    4.6       6.0    0.8    1.1    2.6       0.8
-    mlp 3 x 256               153,098    6.7      16.2    4.8    3.7    6.1       2.0
-    mlp 4 x 1024            3,237,898   57.3      54.0   59.9   39.3   45.7         -
-    cnn 2 x 16                  5,274    6.2      11.5    3.1    2.9   24.0       4.0
-    cnn 4 x 16                 16,986   16.5      32.2    9.1   12.0      -         -
-    cnn 4 x 32                 66,218   28.9      32.2   14.2   22.2      -         -
-    resnet 1 x 8                5,202   14.7      18.0    7.7    7.2   23.9       8.8
-    resnet 1 x 16              19,866   20.8      21.3    9.4   11.9      -         -
-    resnet 2 x 16              43,290   34.6         -   19.8   17.1      -         -
-    rnn 1 x 16                  1,770    8.5      15.7    2.2    2.4    7.2         -
-    rnn 2 x 32                 14,026   32.2      26.9    6.6    6.8      -         -
-    rnn 2 x 128               203,530   39.8         -   21.9   17.8      -         -
-    transformer 1 x 16          4,778   18.1      22.3   12.2   12.2  116.4         -
-    transformer 2 x 32         28,394   59.0      46.7   31.2   28.4      -         -
-    transformer 2 x 64        105,930  106.9         -      -      -      -         -
+    seconds, first training   params    fit     tuner  graph kscale    XLA 8 at once
+    mlp 2 x 64                 9,354    5.2      10.4    1.1    1.3    1.4       0.4
+    mlp 3 x 256              153,098    7.4      12.5    2.7    2.3    2.3       0.9
+    mlp 4 x 1024           3,237,898   35.0      40.3   24.8   14.5   13.9      22.0
+    cnn 2 x 16                 5,274   14.7      15.6    4.3    3.4    7.6       2.4
+    cnn 4 x 16                16,986   12.1      19.6    5.2    4.3      -         -
+    cnn 4 x 32                66,218   12.6      17.8    6.5    6.4      -         -
+    resnet 1 x 8               5,202   17.1      20.1    7.0    5.8   11.9       6.8
+    resnet 1 x 16             19,866   17.1      20.6    8.2    7.4      -         -
+    resnet 2 x 16             43,290   19.4      24.5   11.3   12.2      -         -
+    rnn 1 x 16                 1,770    7.8      10.3    2.2    2.0    3.7         -
+    rnn 2 x 32                14,026   12.6      19.8    5.4    4.8      -         -
+    rnn 2 x 128              203,530   23.1      27.2   10.5   10.3      -         -
+    transformer 1 x 16         4,778   18.8      23.6   17.0   15.7  152.9         -
+    transformer 2 x 32        28,394   51.4      59.7   32.9   26.6      -         -
+    transformer 2 x 64       105,930   65.9      81.5   53.0   50.6      -         -
 
-    seconds, second training    params    fit     tuner  graph kscale    XLA 8 at once
-    mlp 2 x 64                  9,354    4.3       6.1    0.8    0.7    0.2       0.5
-    mlp 3 x 256               153,098    6.4      16.0    4.6    2.5    3.0       2.0
-    mlp 4 x 1024            3,237,898   57.4      50.8   59.4   38.7   41.9         -
-    cnn 2 x 16                  5,274    5.9      12.1    3.1    2.5    9.6       3.3
-    cnn 4 x 16                 16,986   14.6      30.9   10.1    7.3      -         -
-    cnn 4 x 32                 66,218   31.2      31.8   15.3   20.3      -         -
-    resnet 1 x 8                5,202   14.3      18.0    7.7    6.5   20.0       7.7
-    resnet 1 x 16              19,866   16.0      21.3   10.8   10.8      -         -
-    resnet 2 x 16              43,290   32.2         -   21.0   14.3      -         -
-    rnn 1 x 16                  1,770    8.9      12.2    2.2    1.9    3.7         -
-    rnn 2 x 32                 14,026   33.0      24.0    7.0    5.0      -         -
-    rnn 2 x 128               203,530   37.4         -   22.9   15.9      -         -
-    transformer 1 x 16          4,778   17.8      22.4   12.6   11.2  111.5         -
-    transformer 2 x 32         28,394   63.7      44.4   33.4   26.9      -         -
-    transformer 2 x 64        105,930  104.9         -      -      -      -         -
+    seconds, second training  params    fit     tuner  graph kscale    XLA 8 at once
+    mlp 2 x 64                 9,354    5.5      10.1    1.2    0.2    0.2       0.2
+    mlp 3 x 256              153,098    7.4      12.7    2.7    1.0    1.0       0.7
+    mlp 4 x 1024           3,237,898   34.5      38.9   24.6   12.4   12.7      21.6
+    cnn 2 x 16                 5,274   14.7      15.0    4.2    2.9    5.8       2.2
+    cnn 4 x 16                16,986   12.0      19.4    5.6    3.9      -         -
+    cnn 4 x 32                66,218   12.8      17.4    6.6    6.0      -         -
+    resnet 1 x 8               5,202   18.3      20.2    6.6    5.2    9.9       6.3
+    resnet 1 x 16             19,866   17.2      19.6    8.5    6.4      -         -
+    resnet 2 x 16             43,290   19.5      25.0   11.0   11.3      -         -
+    rnn 1 x 16                 1,770    7.8      11.3    2.2    1.5    1.8         -
+    rnn 2 x 32                14,026   12.7      20.0    5.9    3.5      -         -
+    rnn 2 x 128              203,530   22.4      25.9   10.3    9.3      -         -
+    transformer 1 x 16         4,778   19.0      24.7   17.2   14.2  149.0         -
+    transformer 2 x 32        28,394   51.3      57.3   32.7   24.0      -         -
+    transformer 2 x 64       105,930   67.2      82.0   52.8   48.9      -         -
 
-Measured again, idle, with today's code (commit cdd0f4cd, which compiles the first two):
-
-    fit, kscale                epoch, ms      first, s     second, s
-    mlp 2 x 64                 70,   2.1     4.0,  1.0     4.0,  0.1
-    mlp 3 x 256                92,    17     5.2,  1.6     5.1,  0.8
-    mlp 4 x 1024              796,   312    35.5, 14.2    34.7, 12.6
-
-So an epoch in one graph takes a tenth to all of the time of `fit`, the less the
-smaller the layers are, and the second training of a network saves its tracing. XLA
-makes epochs of the small mlp a fifth as long, and loses with convolutions, recurrent
-layers and attention on a CPU. Several networks at once gain for mlps and lose for
-convolutions there. One GPU was measured for two rows only; the docstring of
-`experiments/gpu_check.py` has more. Those of `8 at once` are older than epochs of
-several networks that XLA compiles once: it then takes 0.4 s each, not 0.8.
-
-The figures of `kscale` are of older code, and no idle machine has measured them since:
-
-- The step of AdamW works out rate, powers and decay once. On the same machine, with
-  nothing else running, the epoch of mlp 2 x 64 then took 11 ms (15 before; 9.7 with
-  Keras' AdamW), that of mlp 4 x 1024 527 ms (838; 618), and the first epoch with its
-  tracing 0.3 s and 1.1 s (0.4, 1.7; 0.4, 1.8).
-- XLA is now worth it where two trainings of a network make up for the compiling, not
-  one: of these networks, mlp 2 x 64 and mlp 3 x 256 are compiled in 40 epochs. What
-  stands under `XLA` tells more of these two than what stands under `kscale`.
+An epoch of `kscale` takes 3 to 90 % of the time of `fit`: the less the smaller the
+layers are. The second training of a network takes 0.1 to 0.3 s beside its 40 epochs,
+0.6 s of a transformer, where the fastest epoch stands for all. Of these networks,
+kscale lets XLA compile the three mlps. XLA loses with convolutions, recurrent layers
+and attention on a CPU. Several networks at once gain for small mlps and the small cnn,
+and lose for the resnet and the large mlp. One GPU was measured for two rows only; the
+docstring of `experiments/gpu_check.py` has more.
 """
 
 import argparse

@@ -13,6 +13,7 @@ seed 0, commit cc45e3c8), with MNIST's first 12,000 and 2,000 images as an NPZ f
 trainings, which is 3.5 % of the time from the second training to the last.
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -23,11 +24,14 @@ from kscale import Run
 
 def main() -> None:
     """Run the command, and compare its time with that of its trainings."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", required=True, help="a new folder")
+    given, options = parser.parse_known_args()
     start = time.perf_counter()
     command = [sys.executable, "-c", "from kscale.cli import main; main()", "tune"]
-    subprocess.run([*command, *sys.argv[1:]], check=True)
+    subprocess.run([*command, *options, "--run", given.run], check=True)
     wall = time.perf_counter() - start
-    run = Run(Path(sys.argv[sys.argv.index("--run") + 1]))
+    run = Run(Path(given.run))
     trained = sum(training.seconds for training in run.trainings)
     largest = sum(t.seconds for t in run.trainings if t.params >= 10**5)
     print(

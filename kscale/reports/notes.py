@@ -252,8 +252,8 @@ def _in_int8(report: Report) -> Iterator[Note]:
     """What the int8 files of finalists reach, beside their weights in float32."""
     texts = [
         f"{row.label} {with_error(report.objective, fit.score, fit.stderr)}"
-        f"{report.unit}{_of_some(fit.examples, trained.examples)} (those weights in "
-        "float32 "
+        f"{report.unit}{_of_some(fit.examples, trained.examples)} "
+        "(those weights in float32 "
         f"{with_error(report.objective, trained.score, trained.stderr)})"
         for row in report.networks
         if row.int8

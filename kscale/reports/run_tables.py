@@ -40,6 +40,7 @@ from kscale.reports.quality import (
 )
 from kscale.reports.report import Note, Report, Row
 from kscale.reports.sections import Section, sections_of
+from kscale.runs.records import INT8_SCORES
 from kscale.text import Grid, grid_table, plain_text, printable
 
 _FIGURES = (
@@ -51,11 +52,6 @@ _FIGURES = (
     *("is_baseline", "over_budget"),
 )
 """Attributes of a row that CSV and JSON hold, in their order."""
-
-_INT8 = (
-    *("score", "stderr", "examples"),
-    *("test_score", "test_stderr", "test_examples"),
-)
 
 
 def report_text(
@@ -252,7 +248,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
         **{name: _finite(figure) for name, figure in _figures(row).items()},
         "int8": None
         if row.int8 is None
-        else {n: getattr(row.int8[1], n) for n in _INT8},
+        else {n: getattr(row.int8[1], n) for n in chain(*INT8_SCORES.values())},
         "by_seed": row.by_seed,
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),

@@ -364,6 +364,12 @@ class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
     seconds: Amount = 0.0
 
 
+INT8_SCORES = {
+    "validation": ("score", "stderr", "examples"),
+    "test": ("test_score", "test_stderr", "test_examples"),
+}
+"""Fields of `DeviceFit` that hold what the int8 file reaches, by part of the data."""
+
 Record = (
     Training | Evaluation | Measurement | Reference | Export | Compression | DeviceFit
 )

@@ -23,17 +23,13 @@ from kscale.runs.entries import (
     entries_of,
     shipped_of,
 )
-from kscale.runs.records import DeviceFit, Record, Training
+from kscale.runs.records import INT8_SCORES, DeviceFit, Record, Training
 from kscale.text import counted
 from kscale.tuning.costs import pass_seconds
 from kscale.tuning.plan import Plan
 
 logger = logging.getLogger(__name__)
 
-_FIELDS = {
-    "validation": ("score", "stderr", "examples"),
-    "test": ("test_score", "test_stderr", "test_examples"),
-}
 _FEWEST = 200  # examples to score a file on, if there are so many
 
 
@@ -165,7 +161,7 @@ class DeviceCheck:
                 )
             found = scorer.scores(part, scorer.answers(path, part))
             scores = found.score, found.stderr, found.examples
-            fit = replace(fit, **dict(zip(_FIELDS[part], scores, strict=True)))
+            fit = replace(fit, **dict(zip(INT8_SCORES[part], scores, strict=True)))
         except MissingPackageError:
             raise
         except Exception as error:  # Keras and the quantizer may fail in any way

@@ -102,8 +102,8 @@ class SearchRequest:
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, or
             of the dearest while a baseline is better than all, but at least 9, 20 or 60
-            seconds. By default `normal`, or no such limit where a
-            number of trials or a time is given.
+            seconds. By default `normal`, or no such limit where a number of trials or a
+            time is given.
         stop_when_flat: End the search also where further training promises less than a
             tenth of the standard error of the best score; by default yes, unless the
             effort is `thorough`, or only a number of trials is given.
